@@ -1,0 +1,84 @@
+# Two commands matter: `make demo` and `make test`. Both make their own environment first.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# `make gpu` on a machine whose torch lives elsewhere: make gpu GPU_PYTHON=python3
+GPU_PYTHON ?= $(BIN)/python
+WHEEL ?= sglang==0.5.11
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+REFERENCE := fixtures/logits_processor
+# A stamp for the interpreter: another PYTHON makes the environment anew.
+MADE := $(VENV)/.made-with-$(notdir $(PYTHON))
+
+.PHONY: help demo test lint format docs gpu bench clean
+
+help:
+	@echo "make demo    lint the reference module and show what the fixes would change"
+	@echo "make test    set up and run the tests"
+	@echo "make lint    ruff, mypy --strict, and GPU figures that have gone stale"
+	@echo "make docs    build the documentation into build/site"
+	@echo "make gpu     run the proof on this machine's GPU"
+	@echo "make bench   time h2dlint beside ruff and ast-grep on $(WHEEL)"
+
+$(MADE):
+	rm -f $(VENV)/.made-with-*
+	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+# One stamp for each set of extras, so that `make demo` does not wait for torch.
+$(VENV)/.run: $(MADE) pyproject.toml
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/.test: $(MADE) pyproject.toml
+	$(PIP) -e ".[test]"
+	@touch $@ $(VENV)/.run
+
+$(VENV)/.docs: $(MADE) pyproject.toml
+	$(PIP) -e ".[docs]"
+	@touch $@ $(VENV)/.run
+
+$(VENV)/.bench: $(MADE) pyproject.toml
+	$(PIP) -e ".[bench]"
+	@touch $@ $(VENV)/.run
+
+$(VENV)/.dev: $(MADE) pyproject.toml
+	$(PIP) -e ".[dev]"
+	@touch $@ $(VENV)/.run $(VENV)/.test $(VENV)/.docs
+
+# Findings (exit 1) are what the demo is for; any other status is a failure.
+demo: $(VENV)/.run
+	@echo "== h2dlint check --unsafe-fixes $(REFERENCE)"
+	@$(BIN)/h2dlint check --unsafe-fixes $(REFERENCE) || test $$? -eq 1
+	@echo
+	@echo "== h2dlint fix --unsafe-fixes --diff $(REFERENCE)"
+	@$(BIN)/h2dlint fix --unsafe-fixes --diff $(REFERENCE) || test $$? -eq 1
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest $(TESTS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check --cache-dir build/ruff .
+	$(BIN)/ruff format --cache-dir build/ruff --check .
+	$(BIN)/mypy
+	@if test -f tests/gpu/stale.py; then $(BIN)/python tests/gpu/stale.py; fi
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --cache-dir build/ruff --fix .
+	$(BIN)/ruff format --cache-dir build/ruff .
+
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --config-file docs/_hooks/mkdocs.yml
+	@echo "built build/site/index.html"
+
+gpu: $(if $(findstring $(VENV),$(GPU_PYTHON)),$(VENV)/.test)
+	$(GPU_PYTHON) -m pytest -m gpu tests/gpu
+
+bench: $(VENV)/.bench
+	$(BIN)/python tests/bench/bench.py "$(WHEEL)"
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache .h2dlint_cache *.egg-info
+	find h2dlint tests fixtures docs -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,179 @@
+"""The vocabulary that every layer shares: findings, fixes and what a user says of a project.
+
+Standard library only, everything frozen, nothing here reads a file or knows of PyTorch.
+
+Coordinates: lines and columns count from 1, columns in code points (not bytes), and the end column is
+exclusive. A line ends at ``\\n``, ``\\r\\n`` or ``\\r`` and at nothing else, as in CPython's tokenizer.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+
+class Applicability(enum.Enum):
+    """How far a fix may be trusted, as in ruff and clippy.
+
+    ``SAFE``: on every platform and input on which the original ran, the result has the same values, dtype,
+    shape, strides, device, ``requires_grad`` and leaf-ness; aliasing that the code can observe is the same,
+    nothing new is raised, no race is opened by a source that is written again, every comment stays.
+    Type annotations and dataclass fields count as proof of a kind. Where the module uses streams, events or
+    threads a fix is not safe, because the wait that it removes may be what ordered the work.
+
+    ``UNSAFE``: right if something that the analysis could not prove is true (the device is an accelerator,
+    the name holds a list). Applied with ``--unsafe-fixes`` only.
+
+    ``DISPLAY``: advice; it has no edits.
+    """
+
+    SAFE = "safe"
+    UNSAFE = "unsafe"
+    DISPLAY = "display-only"
+
+
+class Confidence(enum.IntEnum):
+    """The weakest piece of evidence that a finding rests on."""
+
+    LOW = 0
+    MEDIUM = 1
+    HIGH = 2
+
+    @property
+    def label(self) -> str:
+        return self.name.lower()
+
+
+class Context(enum.Enum):
+    """How often the code is thought to run."""
+
+    HOT = "hot"
+    WARM = "warm"
+    COLD = "cold"
+
+
+class Effect(enum.Enum):
+    """What the pattern does to the host."""
+
+    BLOCKS = "blocks"
+    MAY_BLOCK = "may-block"
+    HAZARD = "hazard"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """A stretch of source text; see the module docstring for the coordinates."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Replace the text of ``span`` by ``content``; an empty span inserts."""
+
+    span: Span
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A proposed change.
+
+    Args:
+        applicability: how far it may be trusted; ``DISPLAY`` if and only if ``edits`` is empty.
+        title: one line in the imperative, as an editor's quick fix shows it.
+        edits: disjoint, in order of position; applied together or not at all.
+        reasons: why the fix is not safe, one line each; empty for a safe fix.
+    """
+
+    applicability: Applicability
+    title: str
+    edits: tuple[Edit, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.applicability is Applicability.DISPLAY) != (not self.edits):
+            raise ValueError("a fix has edits if and only if it is not display-only")
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """What a fix is expected to be worth.
+
+    Args:
+        negated_by_line: line of a later statement that makes the host wait anyway, if there is one.
+    """
+
+    negated_by_line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One place that a rule reports.
+
+    Args:
+        path: as the user gave it or relative to the working directory, with forward slashes.
+        span: the expression that blocks.
+        code, name: of the rule, such as ``HTD101`` and ``host-data-tensor-on-device``.
+        message: one line, no full stop.
+        function: ``Class.method`` of the innermost function, ``None`` at module level.
+        evidence: one line each, such as ``data: list built at line 12``.
+        group: findings with an equal group belong together (several uploads in a row).
+        statement: first and last line of the whole statement, where a suppression comment may stand.
+    """
+
+    path: str
+    span: Span
+    code: str
+    name: str
+    message: str
+    function: str | None
+    context: Context
+    confidence: Confidence
+    effect: Effect
+    evidence: tuple[str, ...] = ()
+    group: str | None = None
+    gain: Gain | None = None
+    fix: Fix | None = None
+    statement: tuple[int, int] = (0, 0)
+
+    @property
+    def sort_key(self) -> tuple[str, int, int, str]:
+        return (self.path, self.span.line, self.span.column, self.code)
+
+
+class ErrorKind(enum.Enum):
+    """Why a file could not be linted."""
+
+    SYNTAX = "syntax"
+    ENCODING = "encoding"
+    UNREADABLE = "unreadable"
+    TOO_LARGE = "too-large"
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True, slots=True)
+class FileError:
+    """A file (or folder) that could not be linted, and why."""
+
+    path: str
+    line: int | None
+    kind: ErrorKind
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user says of the project, as far as analysis and rules need to know it.
+
+    Args:
+        assume_cuda: every device that is not a literal is CUDA or ROCm, and host memory can be pinned there.
+            It never covers a device that may be ``None``.
+        entry_points: ``fnmatch`` patterns over ``Class.method`` or ``function`` that run per step or request.
+    """
+
+    assume_cuda: bool = False
+    entry_points: tuple[str, ...] = field(default=())
