@@ -1,0 +1,1 @@
+"""Source text, spans and LibCST snippets. Knows nothing of PyTorch."""

@@ -1,0 +1,110 @@
+"""The text of one file: decoding as CPython does it, lines, and conversion between coordinates."""
+
+from __future__ import annotations
+
+import ast
+import codecs
+import io
+import re
+import tokenize
+from bisect import bisect_right
+from functools import cached_property
+
+from h2dlint.model import Span
+
+_LINE = re.compile(r"\r\n|\r|\n")
+
+
+class DecodeError(ValueError):
+    """The bytes are not text in the encoding that the file declares (or UTF-8)."""
+
+
+class SourceText:
+    """The decoded text of a file, with everything needed to write it back byte for byte.
+
+    Args:
+        text: the whole text, without a byte order mark, newlines as they stand in the file.
+        encoding: codec name to encode with.
+        bom: the byte order mark that the file started with, or ``b""``.
+    """
+
+    def __init__(self, text: str, encoding: str = "utf-8", bom: bytes = b"") -> None:
+        self.text = text
+        self.encoding = encoding
+        self.bom = bom
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> SourceText:
+        """Decode as CPython does: a UTF-8 mark, else a PEP 263 declaration, else UTF-8.
+
+        Raises:
+            DecodeError: the declaration names no codec, or the bytes do not decode.
+        """
+        bom = b""
+        if data.startswith(codecs.BOM_UTF8):
+            bom = codecs.BOM_UTF8
+            data = data[len(bom) :]
+        try:
+            encoding, _ = tokenize.detect_encoding(io.BytesIO(bom + data).readline)
+        except SyntaxError as error:
+            raise DecodeError(str(error)) from error
+        if encoding == "utf-8-sig":
+            encoding = "utf-8"
+        try:
+            text = data.decode(encoding)
+        except (UnicodeDecodeError, LookupError) as error:
+            raise DecodeError(f"not valid {encoding}: {error}") from error
+        return cls(text, encoding, bom)
+
+    def to_bytes(self, text: str | None = None) -> bytes:
+        """Encode ``text`` (or the text as read) the way the file was encoded."""
+        return self.bom + (self.text if text is None else text).encode(self.encoding)
+
+    @cached_property
+    def line_starts(self) -> list[int]:
+        """Offset of the first character of each line, in code points."""
+        return [0, *(match.end() for match in _LINE.finditer(self.text))]
+
+    @cached_property
+    def _ascii(self) -> bool:
+        return self.text.isascii()
+
+    def line_text(self, line: int) -> str:
+        """The text of a line (from 1) without its newline; empty past the end."""
+        starts = self.line_starts
+        if not 1 <= line <= len(starts):
+            return ""
+        end = starts[line] if line < len(starts) else len(self.text)
+        return self.text[starts[line - 1] : end].rstrip("\r\n")
+
+    def offset(self, line: int, column: int) -> int:
+        """Offset in code points of a position (both from 1)."""
+        return self.line_starts[line - 1] + column - 1
+
+    def position(self, offset: int) -> tuple[int, int]:
+        """Line and column (from 1) of an offset in code points."""
+        line = bisect_right(self.line_starts, offset)
+        return line, offset - self.line_starts[line - 1] + 1
+
+    def slice(self, span: Span) -> str:
+        """The text that a span covers."""
+        return self.text[
+            self.offset(span.line, span.column) : self.offset(span.end_line, span.end_column)
+        ]
+
+    def column(self, line: int, byte_offset: int) -> int:
+        """Column from 1, in code points, of an ``ast`` column (UTF-8 bytes from 0)."""
+        if self._ascii:
+            return byte_offset + 1
+        prefix = self.line_text(line).encode("utf-8", "surrogatepass")[:byte_offset]
+        return len(prefix.decode("utf-8", "replace")) + 1
+
+    def span(self, node: ast.expr | ast.stmt | ast.keyword | ast.arg) -> Span:
+        """The span of an ``ast`` node."""
+        assert node.end_lineno is not None and node.end_col_offset is not None
+        return Span(
+            node.lineno,
+            self.column(node.lineno, node.col_offset),
+            node.end_lineno,
+            self.column(node.end_lineno, node.end_col_offset),
+        )
