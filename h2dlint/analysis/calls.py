@@ -1,0 +1,145 @@
+"""Evaluating calls: what is called, with what, and what comes back."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+
+from h2dlint.analysis import library, tensors
+from h2dlint.analysis import values as V
+from h2dlint.analysis.expressions import Expressions
+from h2dlint.analysis.outline import dotted
+from h2dlint.analysis.records import CallRecord, Frame
+from h2dlint.analysis.values import Kind, Value, join
+from h2dlint.model import Confidence
+
+_MUTATORS = frozenset("append extend insert appendleft add update extendleft".split())
+
+
+class Calls(Expressions):
+    """Evaluates calls; functions and classes of the project are left to ``Interpreter``."""
+
+    def call_function(self, callee: Value, call: tensors.Call, frame: Frame) -> Value | None:
+        raise NotImplementedError
+
+    def _call(self, node: ast.Call, frame: Frame) -> Value:
+        receiver: Value | None = None
+        method: str | None = None
+        func = node.func
+        callee = self.eval(func, frame)
+        if isinstance(func, ast.Attribute):
+            base = self._scratch.get(id(func.value), V.UNKNOWN)
+            if not (base.qual is not None and base.only(Kind.OBJ | Kind.NONE) and base.cls is None):
+                receiver, method = base, func.attr
+        args: list[Value] = []
+        starred = False
+        for arg in node.args:
+            if isinstance(arg, ast.Starred):
+                starred = True
+            args.append(self.eval(arg, frame))
+        keywords: dict[str, Value] = {}
+        for keyword in node.keywords:
+            value = self.eval(keyword.value, frame)
+            if keyword.arg is not None:
+                keywords[keyword.arg] = value
+        default = frame.default_devices[-1] if frame.default_devices else V.CPU
+        call = tensors.Call(node, args, keywords, starred, default)
+        qual = callee.qual if method is None else None
+        if frame.record and frame.statement is not None:
+            self.records.calls[id(node)] = CallRecord(
+                node=node,
+                statement=frame.statement,
+                function=frame.function,
+                callee=qual,
+                method=method,
+                loop=frame.loops[-1] if frame.loops else None,
+                default_device=default,
+                main=frame.main,
+            )
+        if receiver is not None and method is not None:
+            if callee.func is None and callee.klass is None:
+                return self._method(func, receiver, method, call, frame)
+        elif qual is not None:
+            result = self._known_function(qual, call, frame)
+            if result is not None:
+                return result
+        if callee.func is not None or callee.klass is not None:
+            result = self.call_function(callee, call, frame)
+            if result is not None:
+                return result
+        return V.UNKNOWN
+
+    def _known_function(self, qual: str, call: tensors.Call, frame: Frame) -> Value | None:
+        root, _, rest = qual.partition(".")
+        if root == "builtins":
+            if rest == "getattr" and len(call.args) >= 2 and isinstance(call.args[1].const, str):
+                found = self.attribute_of(call.args[0], call.args[1].const, frame)
+                return join(found, call.args[2]) if len(call.args) > 2 else found
+            return library.builtin_call(rest, call.args)
+        if root == "torch":
+            return tensors.torch_call(qual, call)
+        if qual.startswith("einops."):
+            first = call.args[0] if call.args else V.UNKNOWN
+            return (
+                replace(first, origins=(), memory=V.PAGEABLE)
+                if first.only(Kind.TENSOR | Kind.NDARRAY)
+                else None
+            )
+        return library.module_call(qual, call.args)
+
+    def _method(
+        self, func: ast.expr, receiver: Value, method: str, call: tensors.Call, frame: Frame
+    ) -> Value:
+        assert isinstance(func, ast.Attribute)
+        if method in _MUTATORS and receiver.only(Kind.SEQ | Kind.DICT | Kind.NONE):
+            self._mutate(func.value, receiver, method, call.args, frame)
+            return V.NONE
+        if receiver.only(V.HOST | Kind.NONE) and receiver.may(V.HOST):
+            value = library.host_method(receiver, method, call.args)
+            if value is not None:
+                return value
+            if method not in ("tolist", "item", "numpy"):
+                return V.UNKNOWN
+        value = tensors.tensor_method(receiver, method, call, self._scratch)
+        if value is not None:
+            return value
+        if method in ("keys", "values", "items") and not call.args:
+            return Value(kind=Kind.SEQ, confidence=Confidence.MEDIUM)
+        if method in ("split", "splitlines", "rsplit") and call.args and call.args[0].only(Kind.STR):
+            return Value(kind=Kind.SEQ, elem=V.STR)
+        return V.UNKNOWN
+
+    def _mutate(
+        self, target: ast.expr, receiver: Value, method: str, args: list[Value], frame: Frame
+    ) -> None:
+        """``xs.append(v)``: the list now also holds ``v``."""
+        if receiver.may(Kind.DICT):
+            added = None
+        elif method in ("append", "appendleft", "add"):
+            added = args[0] if args else None
+        elif method == "insert":
+            added = args[1] if len(args) > 1 else None
+        else:
+            added = library.element(args[0]) if args else None
+        empty = receiver.items == ()
+        if added is None:
+            elem = None if not receiver.may(Kind.DICT) else receiver.elem
+        elif empty:
+            elem = added
+        else:
+            elem = join(receiver.elem, added) if receiver.elem is not None else None
+        self.assign_back(
+            target,
+            replace(receiver, kind=receiver.kind & ~Kind.NONE, elem=elem, items=None, size=None),
+            frame,
+        )
+
+    def assign_back(self, target: ast.expr, value: Value, frame: Frame) -> None:
+        """Store a value that was changed in place where it came from."""
+        if isinstance(target, ast.Name):
+            if target.id in frame.env.names:
+                frame.env.names[target.id] = value
+        elif isinstance(target, ast.Attribute):
+            path = dotted(target)
+            if path is not None:
+                frame.env.bind_path(path, value)

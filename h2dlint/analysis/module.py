@@ -1,0 +1,103 @@
+"""The analysis of one module, as rules ask it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from bisect import bisect_right
+from collections.abc import Iterable
+
+from h2dlint.analysis import values as V
+from h2dlint.analysis.context import Contexts
+from h2dlint.analysis.interpreter import Interpreter
+from h2dlint.analysis.outline import FunctionInfo, outline
+from h2dlint.analysis.records import CallRecord
+from h2dlint.analysis.values import Value
+from h2dlint.model import Context, Options
+from h2dlint.syntax.source import SourceText
+
+_STREAMS = re.compile(
+    r"""\b(?:Stream|StreamContext|ExternalStream|wait_stream|record_stream|current_stream|default_stream|set_stream
+    |wait_event|record_event|\w+_stream|Event|Thread|ThreadPoolExecutor|to_thread|run_in_executor)\b
+    |\bcuda\.stream\b|\.stream\(""",
+    re.VERBOSE,
+)
+_COMPILED = frozenset({"torch.compile", "torch.jit.script", "torch.jit.trace", "torch.jit.script_if_tracing"})
+_COMPILED_DECORATOR = re.compile(
+    r"(?:^|\.)(?:compile|script|script_if_tracing|jit|torch_compile|support_torch_compile)$"
+)
+
+
+class ModuleAnalysis:
+    """Everything that is known of one module.
+
+    Args:
+        source: its text.
+        path: for the verdict on tests and examples; relative, with forward slashes.
+        options: what the user says of the project.
+
+    Raises:
+        SyntaxError: the text is not Python.
+    """
+
+    def __init__(self, source: SourceText, path: str, options: Options) -> None:
+        self.source = source
+        self.options = options
+        self.tree = ast.parse(source.text)
+        self.outline = outline(self.tree)
+        self.interpreter = Interpreter(self.outline, source.text)
+        self._contexts = Contexts(self.outline, path, options)
+        self._uses_streams: str | None = None
+
+    def run(self, lines: Iterable[int]) -> list[CallRecord]:
+        """Interpret the module and each outermost function that holds one of ``lines``.
+
+        Returns:
+            Every call that was seen, in order of position.
+        """
+        wanted = sorted(lines)
+        self.interpreter.run_module()
+        for function in self.outline.outermost():
+            first, last = function.lines
+            if bisect_right(wanted, last) > bisect_right(wanted, first - 1):
+                self.interpreter.run_function(function)
+        calls = self.interpreter.records.calls.values()
+        return sorted(
+            calls, key=lambda c: (c.node.lineno, c.node.col_offset, c.node.end_lineno, c.node.end_col_offset)
+        )
+
+    def value(self, node: ast.expr | None) -> Value:
+        """What is known of an expression at the place where it stands."""
+        if node is None:
+            return V.UNKNOWN
+        return self.interpreter.records.values.get(id(node), V.UNKNOWN)
+
+    def call_of(self, node: ast.Call) -> CallRecord | None:
+        """The record of a call, if it was seen."""
+        return self.interpreter.records.calls.get(id(node))
+
+    def context(self, record: CallRecord) -> tuple[Context, str]:
+        """How often a call runs, and one line that says why."""
+        return self._contexts.of(record)
+
+    def name_of_torch(self) -> str | None:
+        """The name that the module uses for ``torch``."""
+        for name, value in self.interpreter.globals.names.items():
+            if value.qual == "torch":
+                return name
+        return None
+
+    def streams(self) -> str:
+        """What in the module speaks of streams, events or threads; empty if nothing does."""
+        if self._uses_streams is None:
+            match = _STREAMS.search(self.source.text)
+            self._uses_streams = match.group(0).strip(".(") if match else ""
+        return self._uses_streams
+
+    def compiled(self, function: FunctionInfo | None) -> bool:
+        """The function, or one around it, is compiled by a decorator."""
+        while function is not None:
+            if any(_COMPILED_DECORATOR.search(name) for name in function.decorators):
+                return True
+            function = function.parent
+        return False

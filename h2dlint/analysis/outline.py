@@ -1,0 +1,149 @@
+"""The outline of a module: its functions and classes, found without looking into expressions."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(eq=False, slots=True)
+class FunctionInfo:
+    """A function or method.
+
+    Args:
+        name: ``Class.method``, with the names of enclosing functions in front.
+        owner: the class whose body defines it.
+        parent: the function that it is nested in.
+    """
+
+    name: str
+    node: FunctionNode
+    owner: ClassInfo | None = None
+    parent: FunctionInfo | None = None
+
+    @property
+    def short(self) -> str:
+        return self.node.name
+
+    @property
+    def lines(self) -> tuple[int, int]:
+        first = min([self.node.lineno, *(d.lineno for d in self.node.decorator_list)])
+        return first, self.node.end_lineno or first
+
+    @property
+    def is_static(self) -> bool:
+        return "staticmethod" in self.decorators
+
+    @property
+    def is_property(self) -> bool:
+        return any(name.endswith("property") for name in self.decorators)
+
+    @property
+    def decorators(self) -> list[str]:
+        """Dotted text of each decorator, without call arguments."""
+        return [dotted(d.func if isinstance(d, ast.Call) else d) or "" for d in self.node.decorator_list]
+
+
+@dataclass(eq=False, slots=True)
+class ClassInfo:
+    """A class: its methods, its annotated fields and its plain class attributes."""
+
+    name: str
+    node: ast.ClassDef
+    methods: dict[str, FunctionInfo] = field(default_factory=dict)
+    fields: dict[str, ast.AnnAssign] = field(default_factory=dict)
+    attributes: dict[str, ast.expr] = field(default_factory=dict)
+
+    @property
+    def bases(self) -> list[str]:
+        return [dotted(base) or "" for base in self.node.bases]
+
+
+@dataclass(eq=False, slots=True)
+class Outline:
+    """What a module defines."""
+
+    tree: ast.Module
+    functions: list[FunctionInfo] = field(default_factory=list)
+    classes: dict[str, ClassInfo] = field(default_factory=dict)
+    by_node: dict[int, FunctionInfo] = field(default_factory=dict)
+    class_by_node: dict[int, ClassInfo] = field(default_factory=dict)
+
+    def outermost(self) -> Iterator[FunctionInfo]:
+        """Functions that are not nested in another function."""
+        return (f for f in self.functions if f.parent is None)
+
+    def function_at(self, line: int) -> FunctionInfo | None:
+        """The innermost function whose lines hold ``line``."""
+        best: FunctionInfo | None = None
+        for function in self.functions:
+            first, last = function.lines
+            if first <= line <= last and (best is None or function.lines[0] >= best.lines[0]):
+                best = function
+        return best
+
+
+def dotted(node: ast.expr) -> str | None:
+    """``a.b.c`` for a name or a chain of attributes, else ``None``."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name):
+        return None
+    parts.append(node.id)
+    return ".".join(reversed(parts))
+
+
+def child_blocks(statement: ast.stmt) -> Iterator[list[ast.stmt]]:
+    """The statement lists inside a compound statement."""
+    for name in ("body", "orelse", "finalbody"):
+        block = getattr(statement, name, None)
+        if block:
+            yield block
+    for handler in getattr(statement, "handlers", ()):
+        yield handler.body
+    for case in getattr(statement, "cases", ()):
+        yield case.body
+
+
+def outline(tree: ast.Module) -> Outline:
+    """Walk statements, never expressions."""
+    result = Outline(tree)
+    stack: list[tuple[list[ast.stmt], str, ClassInfo | None, FunctionInfo | None]] = [
+        (tree.body, "", None, None)
+    ]
+    while stack:
+        body, prefix, owner, parent = stack.pop()
+        for statement in body:
+            if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                info = FunctionInfo(prefix + statement.name, statement, owner, parent)
+                result.functions.append(info)
+                result.by_node[id(statement)] = info
+                if owner is not None:
+                    owner.methods.setdefault(statement.name, info)
+                stack.append((statement.body, info.name + ".", None, info))
+            elif isinstance(statement, ast.ClassDef):
+                klass = ClassInfo(prefix + statement.name, statement)
+                result.class_by_node[id(statement)] = klass
+                if not prefix:
+                    result.classes[klass.name] = klass
+                stack.append((statement.body, klass.name + ".", klass, parent))
+            else:
+                if owner is not None:
+                    _record_attribute(owner, statement)
+                stack.extend((block, prefix, owner, parent) for block in child_blocks(statement))
+    result.functions.sort(key=lambda f: f.node.lineno)
+    return result
+
+
+def _record_attribute(owner: ClassInfo, statement: ast.stmt) -> None:
+    if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+        owner.fields[statement.target.id] = statement
+    elif isinstance(statement, ast.Assign):
+        for target in statement.targets:
+            if isinstance(target, ast.Name):
+                owner.attributes[target.id] = statement.value

@@ -1,0 +1,114 @@
+"""What the interpreter writes down while it runs."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+
+from h2dlint.analysis import values as V
+from h2dlint.analysis.outline import FunctionInfo
+from h2dlint.analysis.values import Value
+
+
+@dataclass(slots=True)
+class Env:
+    """Names, and attribute paths such as ``self.x`` or ``batch.lens``, at one point of a function."""
+
+    names: dict[str, Value] = field(default_factory=dict)
+    paths: dict[str, Value] = field(default_factory=dict)
+
+    def copy(self) -> Env:
+        return Env(dict(self.names), dict(self.paths))
+
+    def bind(self, name: str, value: Value) -> None:
+        """Assign a name: what was known of its attributes is gone."""
+        self.names[name] = value
+        self.forget_paths(name)
+
+    def bind_path(self, path: str, value: Value) -> None:
+        """Assign an attribute path."""
+        self.forget_paths(path)
+        self.paths[path] = value
+
+    def forget_paths(self, prefix: str) -> None:
+        if self.paths:
+            stem = prefix + "."
+            for path in [p for p in self.paths if p.startswith(stem)]:
+                del self.paths[path]
+
+
+def join_env(a: Env | None, b: Env | None) -> Env | None:
+    """Join two branches; ``None`` is a branch that does not come out."""
+    if a is None:
+        return b
+    if b is None or a is b:
+        return a
+    names = dict(a.names)
+    for name, value in b.names.items():
+        names[name] = V.join(names.get(name), value)
+    # A path that only one branch assigned may still have its old value: nothing is known.
+    paths = {path: V.join(value, b.paths[path]) for path, value in a.paths.items() if path in b.paths}
+    return Env(names, paths)
+
+
+def same_env(a: Env, b: Env) -> bool:
+    if a.names.keys() != b.names.keys() or a.paths.keys() != b.paths.keys():
+        return False
+    return all(V.same(v, b.names[k]) for k, v in a.names.items()) and all(
+        V.same(v, b.paths[k]) for k, v in a.paths.items()
+    )
+
+
+@dataclass(slots=True)
+class CallRecord:
+    """One call that was seen, with what surrounded it.
+
+    Args:
+        node: the call.
+        statement: the innermost statement.
+        function: the innermost function, ``None`` at module level.
+        callee: dotted name of the function, where it is known.
+        method: the attribute name, where the call is of the form ``receiver.method(..)``.
+        loop: line of the innermost loop or comprehension around it, within the function.
+        default_device: mask of the device that a constructor without ``device=`` lands on.
+        main: inside ``if __name__ == "__main__"``.
+    """
+
+    node: ast.Call
+    statement: ast.stmt
+    function: FunctionInfo | None
+    callee: str | None
+    method: str | None
+    loop: int | None
+    default_device: int
+    main: bool = False
+
+
+@dataclass(slots=True)
+class Records:
+    """Values by ``id`` of the expression (the tree outlives the records), and the calls of interest."""
+
+    values: dict[int, Value] = field(default_factory=dict)
+    calls: dict[int, CallRecord] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Frame:
+    """One run through a body."""
+
+    function: FunctionInfo | None
+    env: Env
+    record: bool
+    closure: Env | None = None
+    depth: int = 0
+    statement: ast.stmt | None = None
+    loops: list[int] = field(default_factory=list)
+    default_devices: list[int] = field(default_factory=list)
+    returned: Value | None = None
+    returns: bool = False
+    yields: bool = False
+    main: bool = False
+    breaks: list[Env] = field(default_factory=list)
+    continues: list[Env] = field(default_factory=list)
+    sink: dict[str, Value] | None = None
+    """Where assignments to attributes of ``self`` are collected."""

@@ -1,0 +1,380 @@
+"""Where the result of a PyTorch call lives."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, replace
+
+from h2dlint.analysis import torch_facts as T
+from h2dlint.analysis import values as V
+from h2dlint.analysis.moves import device_mask, parse_move
+from h2dlint.analysis.values import Kind, Value
+from h2dlint.model import Confidence
+
+
+@dataclass(slots=True)
+class Call:
+    """A call with its arguments evaluated."""
+
+    node: ast.Call
+    args: list[Value]
+    keywords: dict[str, Value]
+    starred: bool
+    default_device: int
+
+    def get(self, position: int | None, keyword: str) -> Value | None:
+        """An argument by position (from 0) or keyword."""
+        if keyword in self.keywords:
+            return self.keywords[keyword]
+        if position is not None and position < len(self.args) and not self.starred:
+            return self.args[position]
+        return None
+
+
+def _landing(call: Call, value: Value | None) -> int:
+    """The device that a new tensor lands on."""
+    if value is None:
+        return call.default_device
+    mask = device_mask(value)
+    if mask & V.UNSET:
+        mask = (mask & ~V.UNSET) | call.default_device
+    return mask
+
+
+def _pinning(call: Call) -> int:
+    value = call.keywords.get("pin_memory")
+    if value is None or value.const is False:
+        return V.PAGEABLE
+    return V.PINNED if value.const is True else V.PAGEABLE | V.PINNED
+
+
+def _dtype(value: Value | None) -> str | None:
+    return value.dtype if value is not None and value.only(Kind.DTYPE) else None
+
+
+def _ndim(data: Value | None) -> int | None:
+    if data is None:
+        return None
+    if data.only(V.PYSCALAR | Kind.NPSCALAR):
+        return 0
+    if data.only(Kind.SEQ) and data.elem is not None and data.elem.only(V.PYSCALAR):
+        return 1
+    return data.ndim
+
+
+def torch_call(qual: str, call: Call) -> Value | None:
+    """The result of calling ``torch.X``; ``None`` where nothing is known."""
+    line = call.node.lineno
+    short = qual.removeprefix("torch.")
+    if qual in T.CONSTRUCTORS:
+        return _constructed(qual, call)
+    if qual in T.FACTORIES or qual in T.RANDOM_FACTORIES:
+        return Value(
+            kind=Kind.TENSOR,
+            device=_landing(call, call.keywords.get("device")),
+            memory=_pinning(call),
+            dtype=_dtype(call.keywords.get("dtype")),
+            ndim=_factory_ndim(qual, call),
+            origins=(call.node,),
+            fresh=True,
+            why=f"{qual}() at line {line}",
+        )
+    if qual in T.NUMPY_BRIDGES:
+        return Value(
+            kind=Kind.TENSOR,
+            device=V.CPU,
+            memory=V.PAGEABLE,
+            origins=(call.node,),
+            why=f"{qual}() at line {line}",
+        )
+    if qual in T.LIKE_FACTORIES:
+        like = call.args[0] if call.args else V.UNKNOWN
+        given = call.keywords.get("device")
+        device = _landing(call, given) if given is not None else like.device
+        return Value(kind=Kind.TENSOR, device=device, memory=_pinning(call), ndim=like.ndim, why=f"{qual}()")
+    legacy = short.removeprefix("cuda.")
+    if legacy in T.LEGACY:
+        cuda = short.startswith("cuda.")
+        return Value(
+            kind=Kind.TENSOR,
+            device=V.CUDA if cuda else V.CPU,
+            memory=V.PAGEABLE,
+            dtype=T.LEGACY[legacy],
+            origins=(call.node,),
+            fresh=True,
+            why=f"{qual}() at line {line}",
+        )
+    if qual == "torch.device":
+        return _device(call)
+    if qual in T.CURRENT_DEVICE:
+        return Value(kind=Kind.INT, device=V.CUDA, why="torch.cuda.current_device()")
+    if qual in T.JOINERS:
+        return _joined(call)
+    return _other(short, call)
+
+
+def _constructed(qual: str, call: Call) -> Value:
+    name = T.CONSTRUCTORS[qual][0]
+    data = call.get(0, name) or V.UNKNOWN
+    names = T.CONSTRUCTORS[qual]
+    given = call.get(names.index("device") if "device" in names else None, "device")
+    device = _landing(call, given)
+    confidence = Confidence.HIGH
+    memory = _pinning(call)
+    if given is None:
+        if data.only(Kind.TENSOR):
+            device = data.device
+            memory = V.PAGEABLE if qual == "torch.tensor" else data.memory
+        elif data.may(Kind.TENSOR):
+            # torch.tensor of a tensor warns, as_tensor of one is common.
+            confidence = Confidence.MEDIUM
+            if qual != "torch.tensor":
+                device = V.SOME_DEVICE
+    copies = qual == "torch.tensor" or data.only(V.PYSCALAR | Kind.SEQ | Kind.NPSCALAR)
+    return Value(
+        kind=Kind.TENSOR,
+        device=device,
+        memory=memory,
+        dtype=_dtype(call.get(1 if "dtype" in names else None, "dtype")),
+        ndim=_ndim(data),
+        size=data.size,
+        origins=(call.node,),
+        fresh=copies,
+        confidence=confidence,
+        why=f"{qual}() at line {call.node.lineno}",
+    )
+
+
+def _factory_ndim(qual: str, call: Call) -> int | None:
+    if qual in ("torch.arange", "torch.linspace", "torch.randperm"):
+        return 1
+    if qual in ("torch.eye", "torch.tril_indices", "torch.triu_indices"):
+        return 2
+    if call.starred or not call.args:
+        return None
+    first = call.args[0]
+    if first.only(Kind.SEQ):
+        return len(first.items) if first.items is not None else None
+    if first.only(Kind.INT) and qual != "torch.full":
+        return len(call.args)
+    return None
+
+
+def _device(call: Call) -> Value:
+    first = call.get(0, "device") or call.keywords.get("type")
+    if first is None:
+        return V.DEVICE
+    mask = device_mask(first)
+    return Value(
+        kind=Kind.DEVICE,
+        device=mask & ~V.UNSET or V.SOME_DEVICE,
+        why=f"torch.device at line {call.node.lineno}",
+    )
+
+
+def combined_device(operands: list[Value]) -> int:
+    """The device of a result of several tensors: a 0-dim host tensor may join a device tensor."""
+    if not operands:
+        return V.SOME_DEVICE
+    if all(o.device == V.CPU for o in operands):
+        return V.CPU
+    for operand in operands:
+        if operand.device == V.CUDA:
+            return V.CUDA
+    known = [o.device for o in operands if o.device != V.CPU]
+    mask = 0
+    for device in known:
+        mask |= device
+    return mask or V.SOME_DEVICE
+
+
+def _joined(call: Call) -> Value:
+    parts = call.get(0, "tensors") or V.UNKNOWN
+    if parts.items is not None and parts.items:
+        operands = list(parts.items)
+    elif parts.elem is not None:
+        operands = [parts.elem]
+    else:
+        operands = []
+    sure = bool(operands) and all(o.only(Kind.TENSOR) for o in operands)
+    out = call.keywords.get("out")
+    if out is not None:
+        return replace(out, kind=Kind.TENSOR)
+    return Value(
+        kind=Kind.TENSOR,
+        device=combined_device(operands) if sure else V.SOME_DEVICE,
+        memory=V.PAGEABLE,
+        fresh=True,
+        confidence=min((o.confidence for o in operands), default=Confidence.HIGH),
+        why=f"joined at line {call.node.lineno}" if sure else "",
+    )
+
+
+_TUPLES = frozenset(
+    "split chunk unbind tensor_split topk sort meshgrid broadcast_tensors hsplit vsplit dsplit".split()
+)
+_MAYBE_TUPLES = frozenset(
+    "max min median mode nonzero unique unique_consecutive where aminmax var_mean std_mean".split()
+)
+_NO_TENSOR: dict[str, Value] = {
+    "is_tensor": V.BOOL,
+    "is_floating_point": V.BOOL,
+    "is_complex": V.BOOL,
+    "equal": V.BOOL,
+    "allclose": V.BOOL,
+    "numel": V.INT,
+    "get_default_dtype": V.DTYPE,
+    "Size": V.INTS,
+    "get_default_device": V.DEVICE,
+    "promote_types": V.DTYPE,
+    "result_type": V.DTYPE,
+    "initial_seed": V.INT,
+    "get_num_threads": V.INT,
+    "cuda.device_count": V.INT,
+    "cuda.is_available": V.BOOL,
+    "get_rng_state": V.HOST_TENSOR,
+    "distributed.get_rank": V.INT,
+    "distributed.get_world_size": V.INT,
+}
+_NOT_KNOWN = frozenset(
+    """load compile jit no_grad inference_mode enable_grad set_grad_enabled Generator iinfo finfo manual_seed seed
+    save set_default_dtype set_default_device set_default_tensor_type autocast use_deterministic_algorithms vmap
+    set_num_threads typename is_grad_enabled sym_int sym_float sparse_coo_tensor sparse_csr_tensor nested
+    quantize_per_tensor from_dlpack set_printoptions set_float32_matmul_precision is_inference_mode_enabled
+    empty_quantized _assert cond while_loop""".split()
+)
+_NO_DEVICE_OF_ITS_OWN = frozenset(("nn.functional", "linalg", "fft", "special"))
+
+
+def _other(short: str, call: Call) -> Value | None:
+    if short in _NO_TENSOR:
+        return _NO_TENSOR[short]
+    module, _, name = short.rpartition(".")
+    if (module and module not in _NO_DEVICE_OF_ITS_OWN) or not name[:1].islower() or name in _NOT_KNOWN:
+        return None
+    tensors = [a for a in [*call.args, *call.keywords.values()] if not a.only(~Kind.TENSOR)]
+    sure = bool(tensors) and all(t.only(Kind.TENSOR) for t in tensors)
+    device = combined_device(tensors) if sure else V.SOME_DEVICE
+    given = call.keywords.get("device")
+    if given is not None:
+        device = _landing(call, given)
+    result = Value(
+        kind=Kind.TENSOR,
+        device=device,
+        memory=V.PAGEABLE,
+        confidence=min((t.confidence for t in tensors), default=Confidence.HIGH),
+        why=f"torch.{short}() of host tensors at line {call.node.lineno}" if sure and device == V.CPU else "",
+    )
+    if name in _TUPLES:
+        return Value(kind=Kind.SEQ, elem=result)
+    if name in _MAYBE_TUPLES and (len(call.args) > 1 or call.keywords):
+        return replace(result, kind=Kind.TENSOR | Kind.SEQ, elem=result) if name != "where" else result
+    return result
+
+
+_METHOD_TUPLES = frozenset("split chunk unbind tensor_split topk sort nonzero_tuple split_with_sizes".split())
+_METHOD_SCALARS: dict[str, Value] = {
+    "item": Value(kind=V.PYSCALAR, why=".item()"),
+    "dim": V.INT,
+    "numel": replace(V.INT, why=".numel()"),
+    "nelement": V.INT,
+    "ndimension": V.INT,
+    "element_size": V.INT,
+    "get_device": V.INT,
+    "is_contiguous": V.BOOL,
+    "is_pinned": V.BOOL,
+    "is_floating_point": V.BOOL,
+    "is_complex": V.BOOL,
+    "data_ptr": V.INT,
+    "stride": V.INTS,
+    "equal": V.BOOL,
+    "allclose": V.BOOL,
+    "storage_offset": V.INT,
+}
+
+
+def tensor_method(receiver: Value, name: str, call: Call, lookup: dict[int, Value]) -> Value | None:
+    """The result of a method, for a receiver that is or may be a tensor; ``None`` where nothing is known."""
+    certain = receiver.only(Kind.TENSOR | Kind.NONE)
+    if name == "tolist":
+        kind = V.PYSCALAR if receiver.ndim == 0 else Kind.SEQ
+        return Value(kind=kind, why=f".tolist() at line {call.node.lineno}")
+    if name == "size":
+        if call.args or call.keywords:
+            return replace(V.INT, why=".size()")
+        return V.INTS if certain else Value(kind=Kind.SEQ | Kind.INT)
+    if name in _METHOD_SCALARS:
+        return _METHOD_SCALARS[name]
+    if name == "numpy":
+        return replace(V.NDARRAY, why=f".numpy() at line {call.node.lineno}")
+    if name == "cpu":
+        moved = receiver if certain else replace(V.TENSOR, confidence=Confidence.MEDIUM)
+        memory = moved.memory if moved.device == V.CPU else V.PAGEABLE
+        return replace(
+            moved, kind=Kind.TENSOR, device=V.CPU, memory=memory, why=f".cpu() at line {call.node.lineno}"
+        )
+    if name in ("to", "cuda", "type_as"):
+        return _moved(receiver, name, call, lookup)
+    if not certain:
+        if name in ("new_tensor", "new_zeros", "new_ones", "new_full", "new_empty"):
+            return Value(kind=Kind.TENSOR, device=receiver.device, memory=V.PAGEABLE)
+        return None
+    if name == "pin_memory":
+        return replace(
+            receiver, kind=Kind.TENSOR, memory=V.PINNED, why=f".pin_memory() at line {call.node.lineno}"
+        )
+    if name in T.VIEWS:
+        return replace(receiver, kind=Kind.TENSOR, ndim=None, size=None)
+    if name in T.CASTS:
+        wanted = T.CASTS[name]
+        if receiver.dtype == wanted:
+            return receiver
+        return replace(receiver, kind=Kind.TENSOR, dtype=wanted, memory=V.PAGEABLE, fresh=True, origins=())
+    if name.startswith("new_"):
+        given = call.keywords.get("device")
+        device = device_mask(given) & ~V.UNSET if given is not None else receiver.device
+        return Value(kind=Kind.TENSOR, device=device, memory=V.PAGEABLE)
+    if name.endswith("_") and not name.endswith("__"):
+        return receiver
+    result = Value(
+        kind=Kind.TENSOR,
+        device=combined_device([receiver, *(a for a in call.args if a.only(Kind.TENSOR))]),
+        memory=V.PAGEABLE,
+        confidence=receiver.confidence,
+        why=receiver.why,
+    )
+    if name in _METHOD_TUPLES:
+        return Value(kind=Kind.SEQ, elem=result)
+    if name in _MAYBE_TUPLES and name not in ("where", "unique") and (call.args or call.keywords):
+        return replace(result, kind=Kind.TENSOR | Kind.SEQ, elem=result)
+    return result
+
+
+def _moved(receiver: Value, name: str, call: Call, lookup: dict[int, Value]) -> Value:
+    move = parse_move(call.node, name, lookup)
+    base = (
+        receiver
+        if receiver.only(Kind.TENSOR | Kind.NONE)
+        else replace(V.UNKNOWN, confidence=Confidence.MEDIUM)
+    )
+    if base.may(Kind.TENSOR) and base.only(Kind.TENSOR | Kind.NONE):
+        base = replace(base, kind=Kind.TENSOR)
+    if move is None:
+        return replace(base, device=V.SOME_DEVICE, memory=V.ANY_MEMORY, origins=())
+    dtype = lookup.get(id(move.dtype)) if move.dtype is not None else None
+    if move.target is None and name == "to":
+        return replace(base, dtype=_dtype(dtype), memory=V.PAGEABLE, origins=())
+    mask = move.device
+    if not move.sure:
+        mask |= receiver.device
+    if mask & V.UNSET:
+        mask = (mask & ~V.UNSET) | receiver.device
+    memory = receiver.memory if receiver.device == mask == V.CPU and move.dtype is None else V.PAGEABLE
+    return replace(
+        base,
+        device=mask or V.SOME_DEVICE,
+        memory=memory,
+        dtype=_dtype(dtype) or (None if move.other or not move.sure else base.dtype),
+        origins=(),
+        why=f"moved at line {call.node.lineno}",
+    )
