@@ -1,0 +1,4 @@
+"""Files in, reports out: discovery, settings, suppressions, running rules, applying fixes.
+
+Nothing here prints, reads the environment or exits.
+"""

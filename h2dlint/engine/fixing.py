@@ -1,0 +1,230 @@
+"""Applying fixes: lint, apply what does not collide, verify, and again until nothing is left to apply.
+
+Fixes are applied in order of position. One that overlaps an earlier one, or that inserts where another one
+inserts or ends, waits for the next round. What a round produces has to parse, hold the same comments and be
+writable in the encoding of the file; a fix that breaks this is left out and reported as an internal error,
+and the others are applied. If the rounds do not come to an end nothing is changed.
+
+Only findings that a check with the same settings would report are fixed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from h2dlint.engine.edits import apply_edits, choose
+from h2dlint.engine.files import Discovery, SourceFile
+from h2dlint.engine.plan import RuleSet
+from h2dlint.engine.results import FileResult, Report
+from h2dlint.engine.runner import lint_source, make_report, read_file
+from h2dlint.engine.settings import Settings
+from h2dlint.engine.verifying import Verifier
+from h2dlint.engine.write import WriteError, write_atomically
+from h2dlint.model import Applicability, ErrorKind, FileError, Finding
+from h2dlint.syntax.source import SourceText
+
+__all__ = ["FixOutcome", "apply_edits", "fix_files", "fix_source"]
+
+MAX_ROUNDS = 100
+"""As in ruff; fixes that are still not done after so many rounds undo each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class FixOutcome:
+    """What fixing made of one file.
+
+    Args:
+        path: as reports show it.
+        before: what was in the file.
+        after: what is to be in it.
+        result: the verdict on ``after``, and what went wrong while fixing.
+        applied: rule code to number of fixes in ``after``.
+        held_back_unsafe: findings left that ``--unsafe-fixes`` would fix.
+    """
+
+    path: str
+    before: bytes
+    after: bytes
+    result: FileResult
+    applied: Mapping[str, int] = field(default_factory=dict)
+    held_back_unsafe: int = 0
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is something to write."""
+        return self.before != self.after
+
+
+def fix_source(
+    path: str,
+    data: bytes,
+    settings: Settings,
+    rules: RuleSet | None = None,
+    *,
+    location: Path | None = None,
+) -> FixOutcome:
+    """Fix one file's text; nothing is written.
+
+    Args:
+        path: as reports show it.
+        data: what is in the file.
+        settings: that govern the file.
+        rules: to choose from; the installed ones when not given.
+        location: where the file lies, as ``lint_source`` takes it.
+
+    Raises:
+        UnknownSelectorError: the settings, made by hand, select a rule that does not exist.
+    """
+    current = data
+    applied: Counter[str] = Counter()
+    seen = {data}
+    for _ in range(MAX_ROUNDS):
+        result = lint_source(path, current, settings, rules, location=location)
+        if result.errors and applied:
+            # The file was fine before: a rule that fails on the result casts doubt on the fixes.
+            return _unchanged(path, data, settings, rules, location, result.errors)
+        changed, chosen, errors = _round(path, current, result, settings)
+        if not chosen:
+            result = replace(result, errors=result.errors + errors)
+            held_back = sum(not settings.unsafe_fixes and _is_unsafe(finding) for finding in result.findings)
+            return FixOutcome(path, data, current, result, dict(applied), held_back)
+        current = changed
+        applied.update(finding.code for finding in chosen)
+        if current in seen:
+            break
+        seen.add(current)
+    codes = ", ".join(sorted(applied))
+    message = f"fixes undo each other, so none were applied (rules {codes})"
+    error = FileError(path, None, ErrorKind.INTERNAL, message)
+    return _unchanged(path, data, settings, rules, location, (error,))
+
+
+def fix_files(
+    files: Discovery | Sequence[SourceFile],
+    settings: Settings,
+    *,
+    write: bool,
+    progress: Callable[[int, int], None] | None = None,
+    rules: RuleSet | None = None,
+) -> tuple[Report, tuple[FixOutcome, ...]]:
+    """Fix files.
+
+    Args:
+        files: what to fix; the errors of a ``Discovery`` go into the report.
+        settings: of the run; a file that has settings of its own keeps them.
+        write: write what changed. A file that cannot be written counts as not fixed: its findings are those
+            of the file as it is, and the report says why.
+        progress: called after each file with the number done and the number of all.
+        rules: to choose from; the installed ones when not given.
+
+    Returns:
+        The report on the files as they are after fixing (with ``write`` off: as they would be), and the
+        outcomes of the files that changed or have unsafe fixes held back, in path order.
+    """
+    todo, errors = (files.files, files.errors) if isinstance(files, Discovery) else (tuple(files), ())
+    results: list[FileResult] = []
+    outcomes: list[FixOutcome] = []
+    for done, file in enumerate(todo, 1):
+        data = read_file(file)
+        if isinstance(data, FileError):
+            results.append(FileResult(file.path, errors=(data,)))
+        else:
+            outcome = _fix_file(file, data, file.settings or settings, rules, write)
+            results.append(outcome.result)
+            # Every outcome holds the bytes of its file: keep those that say something.
+            if outcome.changed or outcome.held_back_unsafe:
+                outcomes.append(outcome)
+        if progress is not None:
+            progress(done, len(todo))
+    outcomes.sort(key=lambda outcome: outcome.path)
+    fixed = {outcome.path: dict(outcome.applied) for outcome in outcomes if outcome.applied}
+    return replace(make_report(results, errors), fixed=fixed), tuple(outcomes)
+
+
+def _fix_file(
+    file: SourceFile, data: bytes, settings: Settings, rules: RuleSet | None, write: bool
+) -> FixOutcome:
+    outcome = fix_source(file.path, data, settings, rules, location=file.location)
+    if not (write and outcome.changed):
+        return outcome
+    try:
+        write_atomically(file.location, outcome.after, expected=outcome.before)
+    except WriteError as error:
+        problem = FileError(file.path, None, ErrorKind.UNREADABLE, str(error))
+        return _unchanged(file.path, data, settings, rules, file.location, (problem,))
+    return outcome
+
+
+def _unchanged(
+    path: str,
+    data: bytes,
+    settings: Settings,
+    rules: RuleSet | None,
+    location: Path | None,
+    errors: tuple[FileError, ...],
+) -> FixOutcome:
+    """The outcome of fixing that came to nothing."""
+    result = lint_source(path, data, settings, rules, location=location)
+    held_back = sum(not settings.unsafe_fixes and _is_unsafe(finding) for finding in result.findings)
+    return FixOutcome(path, data, data, replace(result, errors=result.errors + errors), {}, held_back)
+
+
+def _is_unsafe(finding: Finding) -> bool:
+    return finding.fix is not None and finding.fix.applicability is Applicability.UNSAFE
+
+
+def _to_apply(finding: Finding, settings: Settings) -> bool:
+    if finding.fix is None or finding.fix.applicability is Applicability.DISPLAY:
+        return False
+    return settings.unsafe_fixes or finding.fix.applicability is Applicability.SAFE
+
+
+def _round(
+    path: str, data: bytes, result: FileResult, settings: Settings
+) -> tuple[bytes, list[Finding], tuple[FileError, ...]]:
+    """One round: the bytes afterwards, the findings that were fixed, and what is wrong with other fixes."""
+    wanted = [finding for finding in result.findings if _to_apply(finding, settings)]
+    if not wanted:
+        return data, [], ()
+    source = SourceText.from_bytes(data)
+    if source.to_bytes() != data:
+        message = f"not fixed: encoding {source.encoding} would change bytes that no fix touches"
+        return data, [], (FileError(path, None, ErrorKind.ENCODING, message),)
+    chosen, faulty = choose(source, wanted)
+    left_out = [(finding, str(error)) for finding, error in faulty]
+    kept = _settle(source, Verifier(source), [], chosen, left_out)
+    errors = tuple(_broken_fix(path, finding, reason) for finding, reason in left_out)
+    return source.to_bytes(_apply(source, kept)), kept, errors
+
+
+def _settle(
+    source: SourceText,
+    verifier: Verifier,
+    kept: list[Finding],
+    candidates: list[Finding],
+    left_out: list[tuple[Finding, str]],
+) -> list[Finding]:
+    """``kept`` and as many of the candidates as leave the text sound; halves where the whole does not."""
+    if not candidates:
+        return kept
+    problem = verifier.problem(_apply(source, kept + candidates))
+    if problem is None:
+        return kept + candidates
+    if len(candidates) == 1:
+        left_out.append((candidates[0], problem))
+        return kept
+    middle = len(candidates) // 2
+    kept = _settle(source, verifier, kept, candidates[:middle], left_out)
+    return _settle(source, verifier, kept, candidates[middle:], left_out)
+
+
+def _apply(source: SourceText, findings: Sequence[Finding]) -> str:
+    return apply_edits(source, [edit for finding in findings if finding.fix for edit in finding.fix.edits])
+
+
+def _broken_fix(path: str, finding: Finding, reason: str) -> FileError:
+    message = f"the fix of {finding.code} was not applied: {reason}"
+    return FileError(path, finding.span.line, ErrorKind.INTERNAL, message)

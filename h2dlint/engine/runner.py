@@ -1,0 +1,241 @@
+"""Running the rules: one file's bytes in, its verdict out."""
+
+from __future__ import annotations
+
+import ast
+import os
+import stat
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from h2dlint.engine.files import Discovery, SourceFile
+from h2dlint.engine.plan import Plan, RuleSet, installed_rules, plan_for
+from h2dlint.engine.quiet import quiet
+from h2dlint.engine.results import FileResult, Hidden, Report
+from h2dlint.engine.settings import Settings
+from h2dlint.engine.suppressions import Verdict, apply_suppressions, may_suppress
+from h2dlint.model import Context, ErrorKind, FileError, Finding
+from h2dlint.syntax.source import SourceText
+
+MAX_BYTES = 20 * 1024 * 1024
+"""A larger file is not linted: it is generated, and parsing it takes gigabytes of memory."""
+
+
+def lint_source(
+    path: str,
+    data: bytes,
+    settings: Settings,
+    rules: RuleSet | None = None,
+    *,
+    location: Path | None = None,
+) -> FileResult:
+    """Lint one file.
+
+    Never raises for what is in the file: what goes wrong is in ``FileResult.errors``.
+
+    Args:
+        path: as reports show it.
+        data: what is in the file.
+        settings: that govern the file.
+        rules: to choose from; the installed ones when not given.
+        location: where the file lies, for ``per-file-ignores``; when not given, ``path`` relative to the
+            project root.
+
+    Raises:
+        UnknownSelectorError: the settings, made by hand, select a rule that does not exist.
+    """
+    rule_set = rules if rules is not None else installed_rules()
+    plan = plan_for(settings, rule_set)
+    if len(data) > MAX_BYTES:
+        return _failed(path, _too_large(path, len(data)))
+    if not plan.screen.passes(data):
+        return FileResult(path, screened_out=True)
+    source = _decode(path, data)
+    if isinstance(source, FileError):
+        return _failed(path, source)
+    found = _check(source, path, plan, rule_set, settings, location or Path(path))
+    if isinstance(found, FileError):
+        return _failed(path, found)
+    return _sort_out(source, path, data, _distinct(found), plan, settings)
+
+
+def lint_files(
+    files: Discovery | Sequence[SourceFile],
+    settings: Settings,
+    progress: Callable[[int, int], None] | None = None,
+    rules: RuleSet | None = None,
+) -> Report:
+    """Lint files.
+
+    Args:
+        files: what to lint; the errors of a ``Discovery`` go into the report.
+        settings: of the run; a file that has settings of its own keeps them.
+        progress: called after each file with the number done and the number of all.
+        rules: to choose from; the installed ones when not given.
+    """
+    todo, errors = (files.files, files.errors) if isinstance(files, Discovery) else (tuple(files), ())
+    results = []
+    for done, file in enumerate(todo, 1):
+        results.append(lint_file(file, file.settings or settings, rules))
+        if progress is not None:
+            progress(done, len(todo))
+    return make_report(results, errors)
+
+
+def lint_file(file: SourceFile, settings: Settings, rules: RuleSet | None = None) -> FileResult:
+    """Read and lint one file; the unit of work of a run."""
+    data = read_file(file)
+    if isinstance(data, FileError):
+        return _failed(file.path, data)
+    return lint_source(file.path, data, settings, rules, location=file.location)
+
+
+def read_file(file: SourceFile) -> bytes | FileError:
+    """The bytes of a file, or why there are none."""
+    try:
+        with open(file.location, "rb", opener=_open) as stream:
+            status = os.fstat(stream.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                return FileError(file.path, None, ErrorKind.UNREADABLE, "not a regular file")
+            if status.st_size > MAX_BYTES:
+                return _too_large(file.path, status.st_size)
+            return stream.read()
+    except OSError as error:
+        return FileError(file.path, None, ErrorKind.UNREADABLE, error.strerror or str(error))
+
+
+def _open(path: str, flags: int) -> int:
+    # What was a file when it was found may have become a named pipe, which without this would not open.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def make_report(results: Iterable[FileResult], errors: Iterable[FileError] = ()) -> Report:
+    """Put the verdicts on files together, in path order.
+
+    Args:
+        results: one for each file, in any order.
+        errors: of paths that are no files.
+    """
+    ordered = sorted(results, key=lambda result: result.path)
+    every = [*errors, *(error for result in ordered for error in result.errors)]
+    return Report(
+        findings=tuple(finding for result in ordered for finding in result.findings),
+        errors=tuple(sorted(every, key=lambda error: (error.path, error.line or 0, error.message))),
+        hidden=Hidden(
+            sum(result.hidden.cold for result in ordered),
+            sum(result.hidden.low_confidence for result in ordered),
+        ),
+        suppressed=sum(result.suppressed for result in ordered),
+        checked=len(ordered),
+        notes=tuple(note for result in ordered for note in result.notes),
+    )
+
+
+def _failed(path: str, error: FileError) -> FileResult:
+    return FileResult(path, errors=(error,))
+
+
+def _too_large(path: str, size: int) -> FileError:
+    limit = MAX_BYTES // (1024 * 1024)
+    message = f"{size / (1024 * 1024):.1f} MiB; files over {limit} MiB are not linted"
+    return FileError(path, None, ErrorKind.TOO_LARGE, message)
+
+
+def _decode(path: str, data: bytes) -> SourceText | FileError:
+    try:
+        with quiet():
+            return SourceText.from_bytes(data)
+    except ValueError as error:  # DecodeError, and the UnicodeError of codecs that are not for text.
+        cause = error.__cause__
+        line = None
+        if isinstance(cause, UnicodeDecodeError):
+            line = cause.object[: cause.start].count(b"\n") + 1
+        return FileError(path, line, ErrorKind.ENCODING, one_line(error))
+
+
+def _check(
+    source: SourceText, path: str, plan: Plan, rules: RuleSet, settings: Settings, location: Path
+) -> list[Finding] | FileError:
+    """What the rules find, or what stopped them."""
+    null = source.text.find("\0")
+    if null >= 0:
+        # Said here because CPython says it as a ValueError, without a line, before 3.12.
+        line = source.text.count("\n", 0, null) + 1
+        return FileError(path, line, ErrorKind.SYNTAX, "source code cannot contain null bytes")
+    try:
+        with quiet():
+            return rules.check_module(source, path, plan.rules_for(location), settings.options)
+    except SyntaxError as error:
+        return FileError(path, error.lineno or None, ErrorKind.SYNTAX, error.msg or "invalid syntax")
+    except UnicodeEncodeError as error:
+        return FileError(path, None, ErrorKind.ENCODING, one_line(error))
+    except (RecursionError, MemoryError) as error:
+        if _raised_by_parser(error):
+            return FileError(path, None, ErrorKind.SYNTAX, "nested too deeply for the parser")
+        return internal_error(path, error)
+    except Exception as error:
+        return internal_error(path, error)
+
+
+def _raised_by_parser(error: BaseException) -> bool:
+    """Whether the innermost Python frame is that of ``ast.parse``: the file is at fault, not a rule."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and frames[-1].filename == ast.__file__ and frames[-1].name == "parse"
+
+
+def internal_error(path: str, error: BaseException, line: int | None = None) -> FileError:
+    """A fault of h2dlint: the type and text of an exception and the innermost frame of ours."""
+    place = ""
+    for frame, number in traceback.walk_tb(error.__traceback__):
+        module = frame.f_globals.get("__name__", "")
+        if module == "h2dlint" or module.startswith("h2dlint."):
+            place = f" (in {module}:{number}, {frame.f_code.co_name})"
+    text = one_line(error)
+    message = f"{type(error).__name__}{': ' if text else ''}{text}{place}"
+    return FileError(path, line, ErrorKind.INTERNAL, message)
+
+
+def one_line(error: BaseException) -> str:
+    """The text of an exception on one line."""
+    return " ".join(str(error).split())
+
+
+def _distinct(findings: Iterable[Finding]) -> list[Finding]:
+    """Sorted, and one finding for a rule and a place."""
+    seen: dict[object, Finding] = {}
+    for finding in findings:
+        seen.setdefault((finding.span, finding.code), finding)
+    return sorted(seen.values(), key=lambda finding: (*finding.sort_key, finding.span))
+
+
+def _sort_out(
+    source: SourceText, path: str, data: bytes, findings: Sequence[Finding], plan: Plan, settings: Settings
+) -> FileResult:
+    """Apply suppressions, then the filters on context and confidence."""
+    verdict = Verdict(tuple(findings))
+    # Without findings the comments matter only where they name our rules: one of them may be unused.
+    if may_suppress(data) if findings else _names_us(data):
+        verdict = apply_suppressions(source, path, findings, plan.names)
+    hidden: Counter[str] = Counter()
+    shown: list[Finding] = []
+    for finding in verdict.kept:
+        if finding.context is Context.COLD and not settings.cold:
+            hidden["cold"] += 1
+        elif finding.confidence < settings.min_confidence:
+            hidden["low_confidence"] += 1
+        else:
+            shown.append(finding)
+    return FileResult(
+        path,
+        tuple(shown),
+        hidden=Hidden(hidden["cold"], hidden["low_confidence"]),
+        suppressed=len(verdict.suppressed),
+        suppressions=verdict.suppressions,
+        notes=verdict.notes,
+    )
+
+
+def _names_us(data: bytes) -> bool:
+    return may_suppress(data) and any(word in data for word in (b"HTD", b"h2dlint", b"gpu-sync-ok"))

@@ -1,0 +1,120 @@
+"""Which findings are silenced by comments, and which comments silenced something."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from h2dlint.engine.comments import Comment, read_comments
+from h2dlint.engine.directives import POSSIBLE, Directive, Kind, read_directives
+from h2dlint.engine.results import Note, Suppression
+from h2dlint.model import Finding
+from h2dlint.syntax.source import SourceText
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Findings sorted out by the comments of their file."""
+
+    kept: tuple[Finding, ...]
+    suppressed: tuple[Finding, ...] = ()
+    suppressions: tuple[Suppression, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+
+def may_suppress(data: bytes) -> bool:
+    """Whether the bytes of a file can hold a directive at all."""
+    return POSSIBLE.search(data) is not None
+
+
+def apply_suppressions(
+    source: SourceText, path: str, findings: Sequence[Finding], rules: Mapping[str, str]
+) -> Verdict:
+    """Sort out the findings of a file.
+
+    A comment at the end of a line, or between lines, silences a statement that it shares a line with.
+    ``# h2dlint: ignore`` and ``# gpu-sync-ok`` do so too from a block of comment lines directly above the
+    statement. File-level directives stand on a line of their own, anywhere in the file.
+
+    Args:
+        source: the file.
+        path: as findings name it.
+        findings: what the rules found.
+        rules: rule code to rule name, of all rules there are.
+    """
+    comments, _ = read_comments(source.text)
+    names = {name: code for code, name in rules.items()}
+    own_lines = {comment.line for comment in comments if comment.alone}
+    table = _Table()
+    notes: list[Note] = []
+    for comment in comments:
+        for directive in read_directives(comment.text, rules.keys(), names):
+            if not isinstance(directive, Directive):
+                notes.append(Note(path, comment.line, f"suppression ignored: {directive.message}"))
+            elif directive.kind is Kind.FILE and not comment.alone:
+                # Flake8 does not honour it there either; ours is worth a word.
+                if "h2dlint" in directive.text.lower():
+                    message = f'suppression ignored: "{directive.text}" must be on a line of its own'
+                    notes.append(Note(path, comment.line, message))
+            else:
+                table.add(comment, directive, own_lines)
+    kept: list[Finding] = []
+    suppressed: list[Finding] = []
+    for finding in findings:
+        (suppressed if table.silences(finding) else kept).append(finding)
+    return Verdict(tuple(kept), tuple(suppressed), table.summary(), tuple(notes))
+
+
+class _Table:
+    """The directives of a file by the lines that they bear on."""
+
+    def __init__(self) -> None:
+        self._entries: list[tuple[int, Directive, set[str]]] = []
+        self._by_line: dict[int, list[int]] = {}
+        self._whole_file: list[int] = []
+
+    def add(self, comment: Comment, directive: Directive, own_lines: set[int]) -> None:
+        """Enter a directive."""
+        number = len(self._entries)
+        self._entries.append((comment.line, directive, set()))
+        if directive.kind is Kind.FILE:
+            self._whole_file.append(number)
+            return
+        lines = [comment.line]
+        if directive.kind is Kind.STATEMENT and comment.alone:
+            below = comment.line + 1
+            while below in own_lines:
+                below += 1
+            lines.append(below)
+        for line in lines:
+            self._by_line.setdefault(line, []).append(number)
+
+    def silences(self, finding: Finding) -> bool:
+        """Whether any directive covers a finding; every one that does counts as used."""
+        covering = list(self._covering(finding))
+        for number in covering:
+            self._entries[number][2].add(finding.code)
+        return bool(covering)
+
+    def _covering(self, finding: Finding) -> Iterator[int]:
+        first, last = finding.statement
+        if (first, last) == (0, 0):
+            first, last = finding.span.line, finding.span.end_line
+        numbers: Iterable[int] = (n for line in range(first, last + 1) for n in self._by_line.get(line, ()))
+        for number in (*self._whole_file, *numbers):
+            codes = self._entries[number][1].codes
+            if not codes or finding.code in codes:
+                yield number
+
+    def summary(self) -> tuple[Suppression, ...]:
+        """Every directive entered, with what it was used for."""
+        return tuple(
+            Suppression(
+                line,
+                directive.text,
+                directive.codes,
+                bool(used),
+                tuple(code for code in directive.codes if code in used),
+            )
+            for line, directive, used in self._entries
+        )
