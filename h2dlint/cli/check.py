@@ -1,0 +1,44 @@
+"""``h2dlint check``: lint, and fix on request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from h2dlint.cli.base import HELP_OPTIONS, Command
+from h2dlint.cli.options import (
+    configuration_options,
+    input_options,
+    output_file_option,
+    output_format_option,
+    rule_options,
+    unsafe_option,
+)
+
+
+@click.command("check", cls=Command, context_settings=HELP_OPTIONS)
+@input_options
+@click.option("--fix", is_flag=True, help="Apply safe fixes.")
+@unsafe_option
+@click.option("--diff", is_flag=True, help="Show what --fix would change; write no file. Exit 1 if anything.")
+@rule_options
+@output_format_option("full")
+@output_file_option
+@click.option("--statistics", is_flag=True, help="Count findings by rule instead of listing them.")
+@click.option("-e", "--exit-zero", is_flag=True, help="Exit 0 even if there are findings.")
+@click.option("--exit-non-zero-on-fix", is_flag=True, help="Exit 1 if anything was fixed, too.")
+@click.option("--show-files", is_flag=True, help="List the files that would be checked, and stop.")
+@click.option("--show-settings", is_flag=True, help="Show the settings that hold, and stop.")
+@configuration_options
+@click.pass_context
+def check(ctx: click.Context, /, **params: Any) -> None:
+    """Find host-to-device copies that block the host.
+
+    PATHS are files and folders; the current folder if there are none, standard input if '-'.
+
+    Exit status: 0 nothing found, 1 findings, 2 the job could not be done for every file.
+    """
+    from h2dlint.cli.session import Job, run
+
+    ctx.exit(run(Job.from_params(params)))

@@ -1,0 +1,218 @@
+"""What ``check`` and ``fix`` do: settings, files, verdicts, output, exit status."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import click
+
+from h2dlint.cli import terminal
+from h2dlint.cli.base import Exit, Failure
+from h2dlint.cli.options import overrides
+from h2dlint.cli.progress import ProgressBar
+from h2dlint.cli.verbose import explain_run, rule_names, settings_text
+from h2dlint.engine.config import ConfigError, load_settings
+from h2dlint.engine.diff import unified_diff
+from h2dlint.engine.files import Discovery, discover
+from h2dlint.engine.fixing import FixOutcome, fix_files
+from h2dlint.engine.results import Report
+from h2dlint.engine.runner import lint_files
+from h2dlint.engine.settings import Settings
+from h2dlint.report import FORMATS, Reporter, Sources, View
+from h2dlint.report.summary import would_fix
+from h2dlint.syntax.source import DecodeError, SourceText
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What the command line asks for; names are those of the options."""
+
+    paths: tuple[str, ...]
+    stdin_filename: str | None
+    overrides: Mapping[str, object]
+    config: Path | None
+    isolated: bool
+    quiet: bool
+    verbose: bool
+    exit_zero: bool
+    exit_non_zero_on_fix: bool
+    output_format: str | None
+    output_file: Path | None
+    fix: bool = False
+    diff: bool = False
+    patch: str | None = None
+    fix_table: bool = False
+    statistics: bool = False
+    show_files: bool = False
+    show_settings: bool = False
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> Job:
+        """Take what click parsed."""
+        if params["quiet"] and params["verbose"]:
+            raise click.UsageError("--quiet and --verbose cannot be used together")
+        names = {field.name for field in fields(cls)}
+        known = {name: value for name, value in params.items() if name in names}
+        job = cls(**{**known, "overrides": overrides(params)})
+        if "-" in job.paths and len(job.paths) > 1:
+            raise click.UsageError("standard input ('-') cannot be checked together with other paths")
+        if job.stdin_filename is not None and job.paths not in {(), ("-",)}:
+            raise click.UsageError("--stdin-filename goes with standard input, not with other paths")
+        return job
+
+    @property
+    def stdin(self) -> bool:
+        """Whether the text comes on standard input."""
+        return self.stdin_filename is not None or self.paths == ("-",)
+
+    @property
+    def dry(self) -> bool:
+        """Whether changes are shown and not made."""
+        return self.diff or self.patch is not None
+
+    @property
+    def fixing(self) -> bool:
+        """Whether changes are made."""
+        return self.fix and not self.dry
+
+
+def run(job: Job) -> int:
+    """Do the job and return the exit status."""
+    begin = time.monotonic()
+    cwd = Path.cwd()
+    settings = _settings(job, cwd)
+    if job.show_settings:
+        terminal.Output().write([settings_text(settings)])
+        return Exit.CLEAN
+    _reporter(job, settings)
+    if job.stdin:
+        from h2dlint.cli.stdin import run_stdin
+
+        return run_stdin(job, settings, cwd)
+    try:
+        found = discover(job.paths or (".",), settings, cwd)
+    except ConfigError as error:
+        raise Failure(str(error)) from error
+    if job.show_files:
+        terminal.Output().write(f"{file.location}\n" for file in found.files)
+        say_errors(Report(errors=found.errors))
+        return Exit.FAILED if found.errors else Exit.CLEAN
+    if not found.files and not found.errors and not job.quiet:
+        terminal.warn("no Python files found under the given paths")
+    report, outcomes = _verdict(job, found, settings)
+    if job.verbose:
+        explain_run(report, settings, time.monotonic() - begin)
+    say_errors(report, quiet=job.quiet)
+    places = {file.path: file.location for file in found.files}
+    return deliver(job, settings, report, outcomes, _file_sources(places))
+
+
+def _settings(job: Job, cwd: Path) -> Settings:
+    paths: tuple[str, ...] = job.paths or (".",)
+    if job.stdin:
+        paths = (job.stdin_filename,) if job.stdin_filename is not None else (".",)
+    try:
+        return load_settings(paths, cwd, job.config, job.isolated, job.overrides)
+    except ConfigError as error:
+        raise Failure(str(error)) from error
+
+
+def _reporter(job: Job, settings: Settings) -> type[Reporter]:
+    default = "concise" if job.fix_table else "full"
+    name = job.output_format or settings.output_format or default
+    if name not in FORMATS:
+        raise Failure(f'unknown output format "{name}"; there are {", ".join(FORMATS)}')
+    return FORMATS[name]
+
+
+def _verdict(job: Job, found: Discovery, settings: Settings) -> tuple[Report, tuple[FixOutcome, ...]]:
+    label = "Fixing" if job.fixing else "Checking"
+    with ProgressBar(label, enabled=not job.quiet) as progress:
+        if job.fixing or job.dry:
+            return fix_files(found, settings, write=job.fixing, progress=progress)
+        return lint_files(found, settings, progress), ()
+
+
+def _file_sources(places: Mapping[str, Path]) -> Sources:
+    """Read the files that findings lie in, as they are now: fixes are written by then."""
+
+    @lru_cache(maxsize=4)
+    def source(path: str) -> SourceText | None:
+        try:
+            return SourceText.from_bytes(places[path].read_bytes())
+        except (KeyError, OSError, DecodeError):
+            return None
+
+    return source
+
+
+def say_errors(report: Report, quiet: bool = False) -> None:
+    """Print errors, and warnings unless ``quiet``, to standard error."""
+    for error in report.errors:
+        place = error.path if error.line is None else f"{error.path}:{error.line}"
+        terminal.error(f"{place}: {error.message}")
+    if not quiet:
+        for note in report.notes:
+            terminal.warn(f"{note.path}:{note.line}: {note.message}")
+
+
+def deliver(
+    job: Job,
+    settings: Settings,
+    report: Report,
+    outcomes: Iterable[FixOutcome],
+    sources: Sources,
+    fixed_text: bytes | None = None,
+) -> int:
+    """Write what the job is to write and return the exit status.
+
+    Args:
+        job: what the command line asks for.
+        settings: those of the run.
+        report: the verdict.
+        outcomes: of the files that were, or would be, changed.
+        sources: the text that findings refer to.
+        fixed_text: of standard input; it goes to standard output, and findings to standard error.
+    """
+    if job.dry:
+        return _deliver_diff(job, report, [outcome for outcome in outcomes if outcome.changed], outcomes)
+    if fixed_text is not None:
+        terminal.Output().write([fixed_text])
+    output = terminal.Output(job.output_file, err=fixed_text is not None)
+    view = View(
+        colour=output.colour,
+        width=output.width,
+        unsafe_fixes=settings.unsafe_fixes,
+        fixing=job.fixing,
+        fix_table=job.fix_table,
+        summary=not job.quiet,
+        min_confidence=settings.min_confidence,
+        names=rule_names() if job.fix_table else {},
+    )
+    reporter = _reporter(job, settings)(view, sources)
+    output.write(reporter.statistics(report) if job.statistics else reporter.report(report))
+    touched = job.exit_non_zero_on_fix and report.fixed_count > 0
+    return _status(job, report, bool(report.findings) or touched)
+
+
+def _deliver_diff(job: Job, report: Report, changed: list[FixOutcome], outcomes: Iterable[FixOutcome]) -> int:
+    diff = b"".join(unified_diff(outcome.path, outcome.before, outcome.after) for outcome in changed)
+    output = terminal.Output(job.output_file if job.patch is None else Path(job.patch))
+    if diff or output.file is not None:
+        output.write(terminal.pretty_diff(diff, output))
+    if not job.quiet:
+        fixed = sum(sum(outcome.applied.values()) for outcome in changed)
+        held_back = sum(outcome.held_back_unsafe for outcome in outcomes)
+        terminal.Output(err=job.patch is None).write([would_fix(fixed, held_back)])
+    return _status(job, report, bool(changed))
+
+
+def _status(job: Job, report: Report, findings: bool) -> int:
+    if report.errors:
+        return Exit.FAILED
+    return Exit.FINDINGS if findings and not job.exit_zero else Exit.CLEAN

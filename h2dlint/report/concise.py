@@ -1,0 +1,39 @@
+"""One line for each finding: ``path:line:column: CODE [*] message``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from h2dlint.model import Finding
+from h2dlint.report.base import Reporter, View
+from h2dlint.report.statistics import statistics_text
+from h2dlint.report.style import Paint, escape
+from h2dlint.report.summary import summary
+
+if TYPE_CHECKING:
+    from h2dlint.engine.results import Report
+
+
+def headline(finding: Finding, view: View, paint: Paint) -> str:
+    """``CODE [*] message``: the star stands where ``--fix`` with the same options would apply the fix."""
+    star = f"[{paint('fixable', '*')}] " if view.fixable(finding) else ""
+    return f"{paint('code', escape(finding.code))} {star}{escape(finding.message)}"
+
+
+class ConciseReporter(Reporter):
+    """The format for scanning, and for editors that jump to ``path:line:column``."""
+
+    def report(self, report: Report) -> Iterator[str]:
+        """Yield a line for each finding, then the summary."""
+        paint = Paint(self.view.colour)
+        for finding in report.findings:
+            place = f"{finding.span.line}:{finding.span.column}"
+            path = paint("path", escape(finding.path))
+            yield f"{path}:{place}: {headline(finding, self.view, paint)}\n"
+        if self.view.summary:
+            yield from summary(report, self.view)
+
+    def statistics(self, report: Report) -> Iterator[str]:
+        """Yield the table of rules."""
+        return statistics_text(report, self.view)

@@ -1,0 +1,91 @@
+"""The format for reading: source, evidence and the proposed change."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from h2dlint.model import Applicability, Finding, Fix
+from h2dlint.report.base import Reporter
+from h2dlint.report.concise import headline
+from h2dlint.report.frame import Frame
+from h2dlint.report.preview import preview
+from h2dlint.report.statistics import statistics_text
+from h2dlint.report.style import Paint, escape
+from h2dlint.report.summary import summary
+
+if TYPE_CHECKING:
+    from h2dlint.engine.results import Report
+
+_KIND = {
+    Applicability.SAFE: "safe fix",
+    Applicability.UNSAFE: "unsafe fix",
+    Applicability.DISPLAY: "advice",
+}
+
+
+class FullReporter(Reporter):
+    """A block for each finding, as rustc and ruff draw it."""
+
+    def report(self, report: Report) -> Iterator[str]:
+        """Yield a block for each finding, then the summary."""
+        groups: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+        for finding in report.findings:
+            if finding.group is not None:
+                groups[finding.path, finding.group].append(finding.span.line)
+        for finding in report.findings:
+            together = groups.get((finding.path, finding.group or ""), [])
+            lines = self.block(finding, [line for line in together if line != finding.span.line])
+            yield "\n".join(lines) + "\n\n"
+        if self.view.summary:
+            yield from summary(report, self.view)
+
+    def statistics(self, report: Report) -> Iterator[str]:
+        """Yield the table of rules."""
+        return statistics_text(report, self.view)
+
+    def block(self, finding: Finding, together: list[int]) -> Iterator[str]:
+        """Yield the lines of one finding, without newlines.
+
+        Args:
+            finding: what to show.
+            together: lines of the other findings of its group.
+        """
+        paint = Paint(self.view.colour)
+        source = self.sources(finding.path)
+        yield headline(finding, self.view, paint)
+        drawing = None if source is None else Frame(source, finding.span, paint, self.view.width)
+        indent = " " * (len(str(finding.span.line)) if drawing is None else drawing.gutter)
+        place = f"{escape(finding.path)}:{finding.span.line}:{finding.span.column}"
+        yield f"{indent}{paint('gutter', '-->')} {place}"
+        if drawing is not None:
+            yield from drawing.lines()
+        for note in _notes(finding, together):
+            yield f"{indent} {paint('gutter', '=')} {escape(note)}"
+        if finding.fix is not None:
+            yield f"{paint('help', 'help')}: {escape(finding.fix.title)} ({_KIND[finding.fix.applicability]})"
+            if source is not None:
+                yield from preview(source, finding.fix, paint, self.view.width)
+            for reason in _reasons(finding.fix):
+                yield f"{paint('note', 'note')}: {escape(reason)}"
+        yield f"{paint('help', 'help')}: for more on this rule, run `h2dlint rule {escape(finding.code)}`"
+
+
+def _notes(finding: Finding, together: list[int]) -> Iterator[str]:
+    yield from finding.evidence
+    if finding.gain is not None and finding.gain.negated_by_line is not None:
+        yield f"gain: line {finding.gain.negated_by_line} makes the host wait anyway"
+    if together:
+        noun = "line" if len(together) == 1 else "lines"
+        yield f"group: belongs together with {noun} {', '.join(map(str, together))}"
+    where = finding.function or "module level"
+    yield f"where: {where} ({finding.context.value}, {finding.confidence.label} confidence)"
+
+
+def _reasons(fix: Fix) -> tuple[str, ...]:
+    if fix.applicability is not Applicability.UNSAFE:
+        return fix.reasons
+    if not fix.reasons:
+        return ("the fix is unsafe and is applied with --unsafe-fixes only",)
+    return tuple(f"unsafe because {reason}" for reason in fix.reasons)

@@ -1,0 +1,59 @@
+"""Colours, and text that is fit for a terminal."""
+
+from __future__ import annotations
+
+import unicodedata
+
+_CODES = {
+    "code": "1;31",
+    "caret": "1;31",
+    "gutter": "1;34",
+    "path": "1",
+    "bold": "1",
+    "fixable": "36",
+    "help": "1;36",
+    "note": "1;33",
+    "removed": "31",
+    "added": "32",
+    "good": "1;32",
+}
+
+_JOINERS = "\u200c\u200d"
+
+
+class Paint:
+    """Wraps text in ANSI colours, or leaves it as it is.
+
+    Args:
+        colour: whether to colour at all.
+    """
+
+    def __init__(self, colour: bool) -> None:
+        self.colour = colour
+
+    def __call__(self, style: str, text: str) -> str:
+        """Colour ``text``; the names of styles say what the text is, not how it looks."""
+        if not self.colour or not text:
+            return text
+        return f"\x1b[{_CODES[style]}m{text}\x1b[0m"
+
+
+def escape(text: str) -> str:
+    r"""Spell out what could steer a terminal or mislead a reader.
+
+    Control characters, escape sequences, bidirectional overrides, line separators and lone surrogates
+    come out as Python would write them in a literal (``\x1b``, ``\u202e``); everything else stays.
+    Tabs and newlines count as control characters: split lines and expand tabs first.
+    """
+    if text.isprintable():
+        return text
+    return "".join(map(escape_character, text))
+
+
+def escape_character(character: str) -> str:
+    """One character as it may be shown; see `escape`."""
+    if character.isprintable() or character in _JOINERS:
+        return character
+    if unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}:
+        return character
+    return character.encode("unicode_escape").decode("ascii")
