@@ -1,0 +1,241 @@
+"""The fix ladder: no copy at all, else a pinned source and a non-blocking copy, else advice."""
+
+from __future__ import annotations
+
+import ast
+
+import libcst as cst
+
+from h2dlint.analysis import values as V
+from h2dlint.analysis.values import Kind, Value
+from h2dlint.model import Edit, Fix
+from h2dlint.rules.constants import Constant
+from h2dlint.rules.site import Site, Trust
+from h2dlint.syntax import calls
+from h2dlint.syntax.calls import CannotRewrite
+
+_TRUE = cst.Name("True")
+_PURE_CALLS = frozenset({"torch.device", "torch.cuda.current_device", "builtins.len", "builtins.str", "builtins.int"})
+
+
+def pure(site: Site, node: ast.expr) -> bool:
+    """Evaluating the expression twice, or later, makes no difference."""
+    if isinstance(node, (ast.Name, ast.Constant)):
+        return True
+    if isinstance(node, ast.Attribute):
+        return pure(site, node.value)
+    if isinstance(node, ast.Subscript):
+        return pure(site, node.value) and pure(site, node.slice)
+    if isinstance(node, ast.JoinedStr):
+        return all(pure(site, v.value) for v in node.values if isinstance(v, ast.FormattedValue))
+    if isinstance(node, (ast.BinOp, ast.UnaryOp, ast.IfExp, ast.BoolOp, ast.Compare, ast.Tuple, ast.List)):
+        return all(pure(site, child) for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr))
+    if isinstance(node, ast.Call):
+        record = site.module.call_of(node)
+        known = record is not None and (record.callee in _PURE_CALLS or record.method in ("size", "dim", "numel"))
+        return known and all(pure(site, a) for a in [*node.args, *(k.value for k in node.keywords)])
+    return False
+
+
+def in_order(site: Site, moved: ast.expr, trust: Trust) -> None:
+    """``moved`` will be evaluated after all other arguments."""
+    if pure(site, moved):
+        return
+    place = (moved.lineno, moved.col_offset)
+    others = [*site.node.args, *(k.value for k in site.node.keywords)]
+    later = [o for o in others if (o.lineno, o.col_offset) > place]
+    trust.require(all(pure(site, o) for o in later), "the order of evaluation changes")
+
+
+def bare(call: cst.Call) -> cst.Call:
+    """The call without parentheses around it: they lie outside its span."""
+    return call.with_changes(lpar=(), rpar=())
+
+
+def edit_of(site: Site, new: cst.BaseExpression) -> Edit | None:
+    """The edit that puts ``new`` in the place of the site's call."""
+    assert site.snippet is not None
+    span = site.module.source.span(site.node)
+    return calls.minimal_edit(site.module.source, span, site.snippet.render(new))
+
+
+def rename(site: Site, call: cst.Call, function: str) -> cst.Call:
+    """Call ``torch.<function>`` instead, under the name that the module has for torch.
+
+    Raises:
+        CannotRewrite: the module has no name for torch.
+    """
+    if isinstance(call.func, cst.Attribute) and site.record.callee is not None:
+        prefix = site.record.callee.rpartition(".")[0]
+        if prefix == "torch":
+            return call.with_changes(func=call.func.with_changes(attr=cst.Name(function)))
+    torch = site.module.name_of_torch()
+    if torch is None:
+        raise CannotRewrite("the module has no name for torch")
+    return call.with_changes(func=cst.parse_expression(f"{torch}.{function}"))
+
+
+def only_keywords(call: cst.Call, names: tuple[str, ...]) -> cst.Call:
+    """Spell positional arguments after the first as keywords."""
+    args = list(call.args)
+    for index, arg in enumerate(args):
+        if index == 0 or arg.keyword is not None or arg.star:
+            continue
+        if index >= len(names):
+            raise CannotRewrite("more positional arguments than the function has")
+        named = calls.keyword(names[index], arg.value)
+        args[index] = named.with_changes(comma=arg.comma, whitespace_after_arg=arg.whitespace_after_arg)
+    return call.with_changes(args=args)
+
+
+def _argument(call: cst.Call, name: str) -> cst.BaseExpression | None:
+    index = calls.find(call, name)
+    return None if index is None else call.args[index].value
+
+
+def _drop(call: cst.Call, name: str) -> cst.Call:
+    index = calls.find(call, name)
+    return call if index is None else calls.remove(call, index)
+
+
+def non_blocking_to(receiver: cst.BaseExpression, target: cst.BaseExpression) -> cst.Call:
+    """``receiver.to(target, non_blocking=True)``."""
+    return calls.method_call(receiver, "to", [cst.Arg(calls.plain(target)), calls.keyword("non_blocking", _TRUE)])
+
+
+def pins_in_constructor(data: Value) -> bool:
+    """``torch.tensor(data, pin_memory=True)`` is known not to raise."""
+    return data.only(V.PYSCALAR | Kind.SEQ | Kind.NONE)
+
+
+def pinned(call: cst.Call, site: Site, data: Value, drop: str | None = "device") -> cst.BaseExpression:
+    """A constructor call as a pinned host tensor: the argument ``drop`` goes, pinning comes."""
+    index = calls.find(call, drop) if drop is not None else None
+    pin = calls.keyword("pin_memory", _TRUE)
+    unsettled = site.record.default_device != V.CPU
+    cpu = calls.keyword("device", cst.SimpleString('"cpu"'))
+    call = _drop(call, "pin_memory") if not pins_in_constructor(data) else call
+    index = calls.find(call, drop) if drop is not None else None
+    if not pins_in_constructor(data):
+        if unsettled:
+            call = calls.replace(call, index, cpu) if index is not None else calls.append(call, cpu)
+        elif index is not None:
+            call = calls.remove(call, index)
+        return calls.method_call(call, "pin_memory")
+    already = calls.find(call, "pin_memory")
+    if already is not None:
+        call = calls.replace(call, already, pin)
+        if index is not None:
+            call = calls.replace(call, index, cpu) if unsettled else calls.remove(call, index)
+        return call
+    if unsettled:
+        call = calls.replace(call, index, cpu) if index is not None else calls.append(call, cpu)
+        return calls.append(call, pin)
+    return calls.swap(call, index, pin) if index is not None else calls.append(call, pin)
+
+
+def pinned_upload(
+    site: Site, data: ast.expr, device: ast.expr, mask: int, names: tuple[str, ...], trust: Trust | None = None
+) -> Fix:
+    """Rung 2 for ``torch.tensor(data, device=device, ..)`` and its kin.
+
+    Args:
+        data, device: those arguments of the site's call.
+        mask: what is known of the device.
+        names: the function's positional parameters.
+    """
+    trust = trust or Trust(site)
+    value = site.value(data)
+    trust.stream()
+    trust.device(mask, device)
+    trust.data(value, data)
+    in_order(site, device, trust)
+    if site.call is None:
+        return trust.fix("Copy from pinned memory without blocking")
+    try:
+        call = only_keywords(bare(site.call), names)
+        if call.args and call.args[0].keyword is not None and call.args[0].keyword.value == "obj":
+            call = calls.replace(call, 0, calls.keyword("data", call.args[0].value))
+        if pins_in_constructor(value) and site.record.callee != "torch.tensor":
+            call = rename(site, call, "tensor")
+        target = _argument(call, "device")
+        grad = _argument(call, "requires_grad")
+        if target is None or calls.find(call, "copy") is not None:
+            raise CannotRewrite("the form of the call is not understood")
+        result = pinned(_drop(call, "requires_grad"), site, value)
+        result = non_blocking_to(result, target)
+        result = with_grad(result, grad)
+    except CannotRewrite:
+        return trust.fix("Copy from pinned memory without blocking")
+    return trust.fix("Copy from pinned memory without blocking", edit_of(site, result))
+
+
+def with_grad(result: cst.Call, grad: cst.BaseExpression | None) -> cst.Call:
+    """``requires_grad`` goes behind the transfer, or the result would be no leaf."""
+    if grad is None or (isinstance(grad, cst.Name) and grad.value == "False"):
+        return result
+    args = [] if isinstance(grad, cst.Name) and grad.value == "True" else [cst.Arg(calls.plain(grad))]
+    return calls.method_call(result, "requires_grad_", args)
+
+
+def cst_of(call: cst.Call, node: ast.expr, site: Site) -> cst.BaseExpression:
+    """The LibCST form of an expression of the site, for another place."""
+    del call
+    text = site.module.source.slice(site.module.source.span(node))
+    if "\n" in text or "#" in text:
+        raise CannotRewrite("the argument spans lines")
+    return cst.parse_expression(text)
+
+
+def factory_call(site: Site, call: cst.Call, constant: Constant, data_name: str) -> cst.Call:
+    """Rung 1: the constructor ``call`` as a factory call; its other arguments stay.
+
+    Args:
+        call: with the data as first argument.
+        data_name: the keyword under which the data may be given.
+    """
+    index = calls.find(call, data_name)
+    position = index if index is not None else 0
+    old = call.args[position]
+    if calls.has_comment(old.value):
+        raise CannotRewrite("a comment stands inside the data")
+    if constant.function == "full":
+        assert constant.fill is not None
+        values = [cst.parse_expression(constant.shape), cst_of(call, constant.fill, site)]
+        names = ["size", "fill_value"]
+    else:
+        values = [cst_of(call, argument, site) for argument in constant.arguments]
+        names = ["end"] if len(values) == 1 else ["start", "end", "step"]
+    new: list[cst.Arg] = []
+    for offset, value in enumerate(values):
+        arg = calls.keyword(names[offset], value) if index is not None else cst.Arg(value)
+        last = offset == len(values) - 1
+        new.append(
+            arg.with_changes(comma=old.comma, whitespace_after_arg=old.whitespace_after_arg)
+            if last
+            else arg.with_changes(comma=cst.Comma(whitespace_after=cst.SimpleWhitespace(" ")))
+        )
+    args = [*call.args[:position], *new, *call.args[position + 1 :]]
+    return call.with_changes(args=args)
+
+
+def factory_upload(
+    site: Site, constant: Constant, device: ast.expr, mask: int, names: tuple[str, ...]
+) -> Fix:
+    """Rung 1 for ``torch.tensor(<constant>, device=device, ..)``: right on every device."""
+    trust = Trust(site)
+    trust.stream()
+    for reason in constant.reasons:
+        trust.require(False, reason)
+    title = f"Make the tensor on the device with torch.{constant.function}"
+    if site.call is None:
+        return trust.fix(title)
+    try:
+        call = only_keywords(bare(site.call), names)
+        if calls.find(call, "copy") is not None:
+            raise CannotRewrite("the form of the call is not understood")
+        call = factory_call(site, call, constant, names[0])
+        call = rename(site, _drop(call, "pin_memory"), constant.function)
+    except CannotRewrite:
+        return trust.fix(title)
+    return trust.fix(title, edit_of(site, call))
