@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from h2dlint.analysis import library, tensors
 from h2dlint.analysis import values as V
-from h2dlint.analysis.expressions import Expressions
+from h2dlint.analysis.expressions import Expressions, is_module
 from h2dlint.analysis.outline import dotted
 from h2dlint.analysis.records import CallRecord, Frame
 from h2dlint.analysis.values import Kind, Value, join
@@ -29,7 +29,7 @@ class Calls(Expressions):
         callee = self.eval(func, frame)
         if isinstance(func, ast.Attribute):
             base = self._scratch.get(id(func.value), V.UNKNOWN)
-            if not (base.qual is not None and base.only(Kind.OBJ | Kind.NONE) and base.cls is None):
+            if not is_module(base):
                 receiver, method = base, func.attr
         args: list[Value] = []
         starred = False
@@ -81,7 +81,7 @@ class Calls(Expressions):
         if qual.startswith("einops."):
             first = call.args[0] if call.args else V.UNKNOWN
             return (
-                replace(first, origins=(), memory=V.PAGEABLE)
+                replace(first, origins=(), memory=first.memory | V.EXPANDED)
                 if first.only(Kind.TENSOR | Kind.NDARRAY)
                 else None
             )

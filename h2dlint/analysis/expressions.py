@@ -19,6 +19,17 @@ from h2dlint.analysis.values import Kind, Value, join
 _BUILTINS = frozenset(dir(builtins))
 
 
+_KNOWN_ROOTS = frozenset(
+    """torch numpy math itertools functools collections typing typing_extensions dataclasses random time os sys re
+    copy enum contextlib logging warnings abc einops builtins triton""".split()
+)
+
+
+def is_module(value: Value) -> bool:
+    """A module, class or function known by its dotted name."""
+    return value.qual is not None and value.only(Kind.OBJ | Kind.NONE) and value.cls is None
+
+
 class Expressions:
     """Evaluates expressions in a frame; ``Calls`` adds calls, ``Statements`` and ``Interpreter`` the rest."""
 
@@ -116,9 +127,14 @@ class Expressions:
                     value = frame.closure.paths.get(path)
                 if value is not None:
                     return value
-        if base.qual is not None and base.only(Kind.OBJ | Kind.NONE) and base.cls is None:
+        if is_module(base):
+            assert base.qual is not None
             return self._module_attribute(base.qual, name)
-        return self.attribute_of(base, name, frame)
+        value = self.attribute_of(base, name, frame)
+        if value is V.UNKNOWN and base.qual is not None and base.cls is None:
+            # An attribute of something imported, which is not known to be a module.
+            return replace(V.UNKNOWN, qual=f"{base.qual}.{name}")
+        return value
 
     def _module_attribute(self, qual: str, name: str) -> Value:
         full = f"{qual}.{name}"
@@ -128,7 +144,11 @@ class Expressions:
             if name in torch_facts.DTYPES:
                 return Value(kind=Kind.DTYPE, dtype=torch_facts.DTYPE_ALIASES.get(name, name))
         value = library.module_constant(full)
-        return value if value is not None else Value(kind=Kind.OBJ, qual=full)
+        if value is not None:
+            return value
+        # What a module of the project or of a library that is not known here holds may be anything: a list too.
+        known = qual.split(".", 1)[0] in _KNOWN_ROOTS
+        return Value(kind=Kind.OBJ, qual=full) if known else replace(V.UNKNOWN, qual=full)
 
     def attribute_of(self, base: Value, name: str, frame: Frame) -> Value:
         """The value of ``base.name`` for a base that is no module."""
@@ -146,7 +166,7 @@ class Expressions:
             if name == "device":
                 return V.DEVICE
         if name == "shape":
-            return replace(V.INTS, why=".shape")
+            return replace(V.INTS, elem=replace(V.LENGTH, why=".shape"), why=".shape")
         if base.only(Kind.TENSOR | Kind.NONE) and base.may(Kind.TENSOR):
             if name in ("is_cuda", "requires_grad", "is_leaf", "is_sparse"):
                 return V.BOOL
@@ -193,7 +213,9 @@ class Expressions:
         if base.only(Kind.NDARRAY):
             sliced = isinstance(node.slice, ast.Slice)
             return Value(
-                kind=Kind.NDARRAY if sliced else Kind.NDARRAY | Kind.NPSCALAR, why="part of an ndarray"
+                kind=Kind.NDARRAY if sliced else Kind.NDARRAY | Kind.NPSCALAR,
+                distinct=base.distinct,
+                why="part of an ndarray",
             )
         if base.only(Kind.STR):
             return V.STR
@@ -275,7 +297,9 @@ class Expressions:
             if isinstance(node.op, ast.UAdd):
                 return V.constant(+operand.const)
         if operand.only(V.PYSCALAR):
-            return replace(operand, kind=operand.kind & ~Kind.BOOL or Kind.INT, const=V.MISSING)
+            return replace(
+                operand, kind=operand.kind & ~Kind.BOOL or Kind.INT, const=V.MISSING, natural=False
+            )
         if operand.only(Kind.TENSOR):
             return replace(operand, memory=V.PAGEABLE, origins=())
         return replace(operand, const=V.MISSING) if operand.only(Kind.NDARRAY | Kind.NPSCALAR) else V.UNKNOWN

@@ -214,7 +214,7 @@ class Interpreter(Statements):
             d.rsplit(".", 1)[-1] in ("contextmanager", "asynccontextmanager") for d in function.decorators
         ):
             result = V.UNKNOWN
-        result = replace(result, origins=(), fresh=False)
+        result = replace(result, origins=())
         known[key] = result
         return result
 
@@ -350,7 +350,7 @@ class Interpreter(Statements):
 def _settled(name: str, value: Value) -> Value:
     """A value as an attribute, seen from another method."""
     why = value.why and f"self.{name}: {value.why}"
-    return replace(value, origins=(), fresh=False, why=why, const=V.MISSING)
+    return replace(value, origins=(), why=why, const=V.MISSING)
 
 
 def _assigned_to_self(method: FunctionInfo) -> set[str]:

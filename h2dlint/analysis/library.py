@@ -8,7 +8,7 @@ from h2dlint.analysis import values as V
 from h2dlint.analysis.values import Kind, Value
 
 _BUILTINS: dict[str, Value] = {
-    "len": replace(V.INT, why="len()"),
+    "len": replace(V.LENGTH, why="len()"),
     "int": replace(V.INT, why="int()"),
     "float": replace(V.FLOAT, why="float()"),
     "bool": replace(V.BOOL, why="bool()"),
@@ -190,9 +190,15 @@ def _numpy(rest: str) -> Value | None:
         return None
     if "." not in rest or head in ("random", "linalg", "fft"):
         kind = Kind.NDARRAY if rest in _NP_ARRAYS else Kind.NDARRAY | Kind.NPSCALAR
-        return Value(kind=kind, why=f"np.{rest}()")
+        return Value(kind=kind, distinct=rest not in _NP_VIEWS, why=f"np.{rest}()")
     return None
 
+
+_NP_VIEWS = frozenset(
+    """broadcast_to broadcast_arrays meshgrid asarray asanyarray ascontiguousarray atleast_1d atleast_2d atleast_3d
+    expand_dims transpose reshape ravel flip squeeze swapaxes moveaxis split array_split diagonal""".split()
+)
+"""May share the memory of an argument, in which elements may overlap."""
 
 _NP_ARRAYS = frozenset(
     """array asarray ascontiguousarray zeros ones empty full arange linspace logspace eye identity stack concatenate
@@ -270,5 +276,7 @@ def host_method(receiver: Value, name: str, args: list[Value]) -> Value | None:
             return V.NONE
         reduces = {"sum", "mean", "max", "min", "prod", "std", "var", "argmax", "argmin", "any", "all"}
         kind = Kind.NDARRAY | Kind.NPSCALAR if name in reduces else receiver.kind & ~Kind.NONE
-        return Value(kind=kind, why=f".{name}() of an ndarray")
+        views = ("reshape", "transpose", "view", "ravel", "squeeze", "swapaxes", "diagonal")
+        distinct = receiver.distinct or name not in views
+        return Value(kind=kind, distinct=distinct, why=f".{name}() of an ndarray")
     return None

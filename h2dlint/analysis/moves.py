@@ -68,7 +68,7 @@ def parse_move(node: ast.Call, method: str, lookup: dict[int, Value]) -> Move | 
         return None
     flag, copy = keywords.get("non_blocking"), keywords.get("copy")
     dtype = keywords.get("dtype")
-    target = keywords.get("device", keywords.get("other"))
+    target = keywords.get("device", keywords.get("tensor"))
     rest = args
     kind_of_target = value(target)
     if args and target is None:

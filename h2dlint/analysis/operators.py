@@ -20,13 +20,9 @@ def binary(op: ast.operator, left: Value, right: Value, line: int) -> Value:
             kind |= Kind.INT
         if isinstance(op, ast.Pow):
             kind |= Kind.FLOAT
-        return Value(kind=kind, why=f"arithmetic at line {line}")
-    if (
-        left.only(Kind.SEQ)
-        and isinstance(op, ast.Mult)
-        and right.may(Kind.INT)
-        and not right.only(Kind.TENSOR)
-    ):
+        natural = left.natural and right.natural and isinstance(op, (ast.Add, ast.FloorDiv, ast.Mod))
+        return Value(kind=kind, natural=natural, why=f"arithmetic at line {line}")
+    if left.only(Kind.SEQ) and isinstance(op, ast.Mult) and not right.only(Kind.NDARRAY):
         return replace(left, items=None, size=None, why=left.why or f"list at line {line}")
     if right.only(Kind.SEQ) and isinstance(op, ast.Mult) and left.only(Kind.INT):
         return replace(right, items=None, size=None)
@@ -40,7 +36,7 @@ def binary(op: ast.operator, left: Value, right: Value, line: int) -> Value:
     if left.only(Kind.STR) and (right.only(Kind.STR) or isinstance(op, ast.Mod)):
         return V.STR
     if left.only(Kind.TENSOR) or right.only(Kind.TENSOR):
-        return _tensor_operator(left, right, line)
+        return _tensor_operator(left, right)
     numeric = V.PYSCALAR | Kind.NPSCALAR | Kind.NDARRAY | Kind.SEQ
     if (
         left.only(numeric)
@@ -51,21 +47,32 @@ def binary(op: ast.operator, left: Value, right: Value, line: int) -> Value:
         kind = Kind.NDARRAY if arrays else Kind.NDARRAY | Kind.NPSCALAR | V.PYSCALAR
         if (left.kind | right.kind) & (Kind.NDARRAY | Kind.SEQ) == 0:
             kind = Kind.NPSCALAR
-        return Value(kind=kind, why=f"NumPy arithmetic at line {line}")
+        return Value(kind=kind, distinct=True, why=f"NumPy arithmetic at line {line}")
     return V.UNKNOWN
 
 
-def _tensor_operator(left: Value, right: Value, line: int) -> Value:
+def _tensor_operator(left: Value, right: Value) -> Value:
     tensors_in = [v for v in (left, right) if v.only(Kind.TENSOR)]
+    if not tensors_in:
+        return V.UNKNOWN
     others = [v for v in (left, right) if not v.only(Kind.TENSOR)]
-    if all(o.only(V.PYSCALAR | Kind.NPSCALAR | Kind.NDARRAY) for o in others):
+    spread = any(t.has_dims for t in tensors_in)
+    if any(t.device == V.CPU and t.has_dims for t in tensors_in):
+        # Only a 0-dim host tensor may meet a device tensor: with anything else the original raises.
+        device = V.CPU
+    elif all(o.only(V.PYSCALAR | Kind.NPSCALAR | Kind.NDARRAY) for o in others):
         device = tensors.combined_device(tensors_in)
     else:
         device = V.CUDA if any(t.device == V.CUDA for t in tensors_in) else V.SOME_DEVICE
-    why = tensors_in[0].why if device == V.CPU else ""
-    confidence = min(t.confidence for t in tensors_in)
     return Value(
-        kind=Kind.TENSOR, device=device, memory=V.PAGEABLE, fresh=True, why=why, confidence=confidence
+        kind=Kind.TENSOR,
+        device=device,
+        memory=V.PAGEABLE,
+        ndim=tensors_in[0].ndim if len(tensors_in) == 1 and all(o.only(V.PYSCALAR) for o in others) else None,
+        spread=spread,
+        distinct=True,
+        why=next((t.why for t in tensors_in if t.device == V.CPU), "") if device == V.CPU else "",
+        confidence=min(t.confidence for t in tensors_in),
     )
 
 
@@ -74,8 +81,10 @@ def compared(ops: list[ast.cmpop], operands: list[Value]) -> Value:
     if all(isinstance(op, (ast.Is, ast.IsNot, ast.In, ast.NotIn)) for op in ops):
         return V.BOOL
     if any(o.only(Kind.TENSOR) for o in operands):
-        found = [o for o in operands if o.only(Kind.TENSOR)]
-        return Value(kind=Kind.TENSOR, device=tensors.combined_device(found), memory=V.PAGEABLE, dtype="bool")
+        result = operands[0]
+        for other in operands[1:]:
+            result = _tensor_operator(result, other)
+        return replace(result, dtype="bool")
     if any(o.only(Kind.NDARRAY) for o in operands):
         return V.NDARRAY
     if all(o.only(V.PYSCALAR | Kind.STR | Kind.NONE | Kind.SEQ) for o in operands):
@@ -93,7 +102,21 @@ def index_tensor(node: ast.Subscript, base: Value, lookup: dict[int, Value]) -> 
         for item in items
     )
     if not basic:
-        return replace(
-            base, kind=Kind.TENSOR, memory=V.PAGEABLE, ndim=None, size=None, origins=(), fresh=True
+        # An index of unknown kind may be an int, which gives a view.
+        copies = any(
+            (value := lookup.get(id(item), V.UNKNOWN)).known
+            and value.only(Kind.TENSOR | Kind.NDARRAY | Kind.SEQ)
+            for item in items
         )
-    return replace(base, kind=Kind.TENSOR, ndim=None, size=None)
+        return replace(
+            base,
+            kind=Kind.TENSOR,
+            memory=V.PAGEABLE if copies else V.PAGEABLE | base.memory,
+            ndim=None,
+            spread=False,
+            size=None,
+            origins=(),
+            distinct=True,
+        )
+    keeps = all(not lookup.get(id(item), V.UNKNOWN).only(Kind.INT) for item in items)
+    return replace(base, kind=Kind.TENSOR, ndim=None, size=None, spread=base.has_dims and keeps)

@@ -103,7 +103,7 @@ class Statements(Calls):
             self.eval(target.value, frame)
             path = dotted(target)
             if path is not None:
-                frame.env.bind_path(path, replace(value, fresh=False))
+                frame.env.bind_path(path, value)
                 if frame.sink is not None and path == f"self.{target.attr}":
                     known = frame.sink.get(target.attr)
                     frame.sink[target.attr] = value if known is None else join(known, value)

@@ -76,7 +76,7 @@ def torch_call(qual: str, call: Call) -> Value | None:
             dtype=_dtype(call.keywords.get("dtype")),
             ndim=_factory_ndim(qual, call),
             origins=(call.node,),
-            fresh=True,
+            distinct=True,
             why=f"{qual}() at line {line}",
         )
     if qual in T.NUMPY_BRIDGES:
@@ -85,13 +85,22 @@ def torch_call(qual: str, call: Call) -> Value | None:
             device=V.CPU,
             memory=V.PAGEABLE,
             origins=(call.node,),
+            distinct=bool(call.args) and call.args[0].distinct,
             why=f"{qual}() at line {line}",
         )
     if qual in T.LIKE_FACTORIES:
         like = call.args[0] if call.args else V.UNKNOWN
         given = call.keywords.get("device")
         device = _landing(call, given) if given is not None else like.device
-        return Value(kind=Kind.TENSOR, device=device, memory=_pinning(call), ndim=like.ndim, why=f"{qual}()")
+        return Value(
+            kind=Kind.TENSOR,
+            device=device,
+            memory=_pinning(call),
+            ndim=like.ndim,
+            spread=like.has_dims,
+            distinct=True,
+            why=f"{qual}()",
+        )
     legacy = short.removeprefix("cuda.")
     if legacy in T.LEGACY:
         cuda = short.startswith("cuda.")
@@ -101,7 +110,7 @@ def torch_call(qual: str, call: Call) -> Value | None:
             memory=V.PAGEABLE,
             dtype=T.LEGACY[legacy],
             origins=(call.node,),
-            fresh=True,
+            distinct=True,
             why=f"{qual}() at line {line}",
         )
     if qual == "torch.device":
@@ -130,7 +139,7 @@ def _constructed(qual: str, call: Call) -> Value:
             confidence = Confidence.MEDIUM
             if qual != "torch.tensor":
                 device = V.SOME_DEVICE
-    copies = qual == "torch.tensor" or data.only(V.PYSCALAR | Kind.SEQ | Kind.NPSCALAR)
+    copies = qual == "torch.tensor" or data.only(V.PYSCALAR | Kind.SEQ | Kind.NPSCALAR) or data.distinct
     return Value(
         kind=Kind.TENSOR,
         device=device,
@@ -139,7 +148,7 @@ def _constructed(qual: str, call: Call) -> Value:
         ndim=_ndim(data),
         size=data.size,
         origins=(call.node,),
-        fresh=copies,
+        distinct=copies,
         confidence=confidence,
         why=f"{qual}() at line {call.node.lineno}",
     )
@@ -204,7 +213,7 @@ def _joined(call: Call) -> Value:
         kind=Kind.TENSOR,
         device=combined_device(operands) if sure else V.SOME_DEVICE,
         memory=V.PAGEABLE,
-        fresh=True,
+        distinct=True,
         confidence=min((o.confidence for o in operands), default=Confidence.HIGH),
         why=f"joined at line {call.node.lineno}" if sure else "",
     )
@@ -261,8 +270,9 @@ def _other(short: str, call: Call) -> Value | None:
     result = Value(
         kind=Kind.TENSOR,
         device=device,
-        memory=V.PAGEABLE,
+        memory=_shared(name, tensors),
         confidence=min((t.confidence for t in tensors), default=Confidence.HIGH),
+        distinct=name not in T.VIEWS and name not in _TUPLES and name != "broadcast_tensors",
         why=f"torch.{short}() of host tensors at line {call.node.lineno}" if sure and device == V.CPU else "",
     )
     if name in _TUPLES:
@@ -272,11 +282,19 @@ def _other(short: str, call: Call) -> Value | None:
     return result
 
 
+def _shared(name: str, tensors: list[Value]) -> int:
+    """Memory of the result of a function that may return a view of its arguments."""
+    memory = V.PAGEABLE
+    for tensor in tensors:
+        memory |= tensor.memory if tensor.only(Kind.TENSOR) else 0
+    return memory | V.EXPANDED if name in T.EXPANDING else memory
+
+
 _METHOD_TUPLES = frozenset("split chunk unbind tensor_split topk sort nonzero_tuple split_with_sizes".split())
 _METHOD_SCALARS: dict[str, Value] = {
     "item": Value(kind=V.PYSCALAR, why=".item()"),
     "dim": V.INT,
-    "numel": replace(V.INT, why=".numel()"),
+    "numel": replace(V.LENGTH, why=".numel()"),
     "nelement": V.INT,
     "ndimension": V.INT,
     "element_size": V.INT,
@@ -301,7 +319,7 @@ def tensor_method(receiver: Value, name: str, call: Call, lookup: dict[int, Valu
         return Value(kind=kind, why=f".tolist() at line {call.node.lineno}")
     if name == "size":
         if call.args or call.keywords:
-            return replace(V.INT, why=".size()")
+            return replace(V.LENGTH, why=".size()")
         return V.INTS if certain else Value(kind=Kind.SEQ | Kind.INT)
     if name in _METHOD_SCALARS:
         return _METHOD_SCALARS[name]
@@ -309,7 +327,10 @@ def tensor_method(receiver: Value, name: str, call: Call, lookup: dict[int, Valu
         return replace(V.NDARRAY, why=f".numpy() at line {call.node.lineno}")
     if name == "cpu":
         moved = receiver if certain else replace(V.TENSOR, confidence=Confidence.MEDIUM)
+        # Already on the host, it is returned as it is: pinned, if it was.
         memory = moved.memory if moved.device == V.CPU else V.PAGEABLE
+        if moved.device & V.CPU and moved.device != V.CPU:
+            memory |= moved.memory
         return replace(
             moved, kind=Kind.TENSOR, device=V.CPU, memory=memory, why=f".cpu() at line {call.node.lineno}"
         )
@@ -324,12 +345,20 @@ def tensor_method(receiver: Value, name: str, call: Call, lookup: dict[int, Valu
             receiver, kind=Kind.TENSOR, memory=V.PINNED, why=f".pin_memory() at line {call.node.lineno}"
         )
     if name in T.VIEWS:
-        return replace(receiver, kind=Kind.TENSOR, ndim=None, size=None)
+        spread = receiver.has_dims and name not in ("squeeze", "select")
+        memory = receiver.memory
+        if name in T.EXPANDING:
+            memory |= V.EXPANDED
+        elif name == "contiguous":
+            memory &= ~V.EXPANDED
+        return replace(receiver, kind=Kind.TENSOR, ndim=None, size=None, spread=spread, memory=memory)
     if name in T.CASTS:
         wanted = T.CASTS[name]
         if receiver.dtype == wanted:
             return receiver
-        return replace(receiver, kind=Kind.TENSOR, dtype=wanted, memory=V.PAGEABLE, fresh=True, origins=())
+        # Of the same dtype after all, it is returned as it is.
+        memory = V.PAGEABLE if receiver.dtype is not None else V.PAGEABLE | receiver.memory
+        return replace(receiver, kind=Kind.TENSOR, dtype=wanted, memory=memory, distinct=True, origins=())
     if name.startswith("new_"):
         given = call.keywords.get("device")
         device = device_mask(given) & ~V.UNSET if given is not None else receiver.device
@@ -339,7 +368,7 @@ def tensor_method(receiver: Value, name: str, call: Call, lookup: dict[int, Valu
     result = Value(
         kind=Kind.TENSOR,
         device=combined_device([receiver, *(a for a in call.args if a.only(Kind.TENSOR))]),
-        memory=V.PAGEABLE,
+        memory=V.PAGEABLE if name == "clone" else V.PAGEABLE | receiver.memory,
         confidence=receiver.confidence,
         why=receiver.why,
     )
@@ -363,13 +392,17 @@ def _moved(receiver: Value, name: str, call: Call, lookup: dict[int, Value]) -> 
         return replace(base, device=V.SOME_DEVICE, memory=V.ANY_MEMORY, origins=())
     dtype = lookup.get(id(move.dtype)) if move.dtype is not None else None
     if move.target is None and name == "to":
-        return replace(base, dtype=_dtype(dtype), memory=V.PAGEABLE, origins=())
+        copied = base.dtype is not None and _dtype(dtype) not in (None, base.dtype)
+        memory = V.PAGEABLE if copied else V.PAGEABLE | base.memory
+        return replace(base, dtype=_dtype(dtype), memory=memory, origins=())
     mask = move.device
     if not move.sure:
         mask |= receiver.device
     if mask & V.UNSET:
         mask = (mask & ~V.UNSET) | receiver.device
     memory = receiver.memory if receiver.device == mask == V.CPU and move.dtype is None else V.PAGEABLE
+    if mask & receiver.device & V.CPU:
+        memory |= receiver.memory
     return replace(
         base,
         device=mask or V.SOME_DEVICE,

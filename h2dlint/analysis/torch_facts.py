@@ -98,6 +98,14 @@ VIEWS: frozenset[str] = frozenset(
 )
 """Methods (and attributes) whose result shares, or may share, the memory of ``self``."""
 
+EXPANDING: frozenset[str] = frozenset(
+    "expand expand_as broadcast_to broadcast_tensors meshgrid unfold as_strided".split()
+)
+"""Methods and functions whose result may have elements that share memory."""
+
+OVERLAPPING: frozenset[str] = frozenset("expand expand_as broadcast_to unfold as_strided".split())
+"""Views in which several elements may share memory."""
+
 CASTS: dict[str, str] = {
     "float": "float32",
     "double": "float64",

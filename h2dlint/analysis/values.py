@@ -60,7 +60,9 @@ PAGEABLE = 1
 PINNED = 2
 GAPPED = 4
 """pinned, but a strided view: made contiguous into pageable memory before it is copied"""
-ANY_MEMORY = PAGEABLE | PINNED | GAPPED
+EXPANDED = 8
+"""elements may share memory, as after ``expand``: ``pin_memory()`` raises"""
+ANY_MEMORY = PAGEABLE | PINNED | GAPPED | EXPANDED
 
 
 class _Missing:
@@ -79,9 +81,10 @@ class Value:
     Args:
         kind: mask of ``Kind``.
         device: mask of ``CUDA``, ``CPU``, ``OTHER``, ``UNSET``; for tensors and for what names a device.
-        memory: mask of ``PAGEABLE``, ``PINNED``, ``GAPPED``; for tensors that may be on the host.
+        memory: mask of ``PAGEABLE``, ``PINNED``, ``GAPPED``, ``EXPANDED``; for tensors that may be on the host.
         dtype: torch dtype name without ``torch.``, where known.
         ndim: number of dimensions, where known.
+        spread: has at least one dimension, so that it cannot join a tensor on another device.
         size: number of elements, where known.
         elem: join of the elements of a sequence, ndarray or dict.
         items: each item, for a sequence of known length.
@@ -89,7 +92,8 @@ class Value:
         qual: dotted name of a module, function or class.
         func: a function of the project; cls: an instance's class; klass: a class itself.
         origins: the calls that made this tensor on the host, so far as they were seen.
-        fresh: no other name can refer to the tensor's memory.
+        natural: an int that is a length or such a literal: never negative, far from the end of int64.
+        distinct: no two elements share memory (as they do after ``expand``): ``pin_memory()`` raises where they do.
         confidence: the weakest evidence for ``kind`` and ``device``.
         why: one line of evidence.
     """
@@ -99,6 +103,7 @@ class Value:
     memory: int = ANY_MEMORY
     dtype: str | None = None
     ndim: int | None = None
+    spread: bool = False
     size: int | None = None
     elem: Value | None = None
     items: tuple[Value, ...] | None = None
@@ -109,13 +114,19 @@ class Value:
     klass: ClassInfo | None = None
     bound: Value | None = None
     origins: tuple[ast.Call, ...] = ()
-    fresh: bool = False
+    natural: bool = False
+    distinct: bool = False
     confidence: Confidence = Confidence.HIGH
     why: str = ""
 
     def only(self, mask: int) -> bool:
         """Every kind that the value may have is in ``mask``."""
         return not self.kind & ~mask
+
+    @property
+    def has_dims(self) -> bool:
+        """The tensor is known to have at least one dimension."""
+        return self.spread or bool(self.ndim)
 
     def may(self, mask: int) -> bool:
         """The value may have one of the kinds in ``mask``."""
@@ -134,6 +145,7 @@ class Value:
 UNKNOWN = Value(confidence=Confidence.MEDIUM)
 NONE = Value(kind=Kind.NONE, device=UNSET, const=None, why="None")
 INT = Value(kind=Kind.INT)
+LENGTH = Value(kind=Kind.INT, natural=True)
 FLOAT = Value(kind=Kind.FLOAT)
 NUMBER = Value(kind=Kind.INT | Kind.FLOAT)
 BOOL = Value(kind=Kind.BOOL)
@@ -159,7 +171,9 @@ def constant(value: Any) -> Value:
     if isinstance(value, bool):
         return Value(kind=Kind.BOOL, const=value, why="literal")
     if isinstance(value, int):
-        return Value(kind=Kind.INT, device=CUDA | OTHER, const=value, why="literal")
+        return Value(
+            kind=Kind.INT, device=CUDA | OTHER, const=value, natural=0 <= value < 2**31, why="literal"
+        )
     if isinstance(value, float):
         return Value(kind=Kind.FLOAT, const=value, why="literal")
     if isinstance(value, complex):
@@ -212,6 +226,11 @@ def join(a: Value | None, b: Value | None) -> Value:
             return x
         return x if x == y else None
 
+    sized = carrier | shaped
+    size = a.size if not b.may(sized) else b.size
+    if a.may(sized) and b.may(sized):
+        size = a.size if a.size == b.size else None
+
     def owner(x: Any, y: Any) -> Any:
         if a.kind & ~Kind.NONE == 0:
             return y
@@ -226,7 +245,8 @@ def join(a: Value | None, b: Value | None) -> Value:
         memory=memory or ANY_MEMORY,
         dtype=either(a.dtype, b.dtype),
         ndim=either(a.ndim, b.ndim),
-        size=either(a.size, b.size),
+        spread=(a.spread or not a_tensor) and (b.spread or not b_tensor) and (a_tensor or b_tensor),
+        size=size,
         elem=elem,
         items=items,
         const=a.const if same and a.const == b.const else MISSING,
@@ -238,7 +258,8 @@ def join(a: Value | None, b: Value | None) -> Value:
         origins=a.origins
         if a.origins == b.origins
         else (*a.origins, *(o for o in b.origins if o not in a.origins)),
-        fresh=a.fresh and b.fresh,
+        natural=a.natural and b.natural,
+        distinct=a.distinct and b.distinct,
         confidence=confidence,
         why=a.why if a.why and a.kind != Kind.NONE else b.why or a.why,
     )
@@ -248,7 +269,7 @@ def same(a: Value, b: Value) -> bool:
     """Equal in everything that a loop's fixpoint can change."""
     if a is b:
         return True
-    if (a.kind, a.device, a.memory, a.dtype, a.ndim, a.size, a.qual, a.confidence, a.fresh) != (
+    if (a.kind, a.device, a.memory, a.dtype, a.ndim, a.size, a.qual, a.confidence, a.distinct) != (
         b.kind,
         b.device,
         b.memory,
@@ -257,8 +278,10 @@ def same(a: Value, b: Value) -> bool:
         b.size,
         b.qual,
         b.confidence,
-        b.fresh,
+        b.distinct,
     ):
+        return False
+    if a.natural != b.natural:
         return False
     if (a.elem is None) != (b.elem is None) or len(a.origins) != len(b.origins):
         return False
