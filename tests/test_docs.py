@@ -15,12 +15,12 @@ from h2dlint.rules import all_rules
 DOCS = Path(__file__).parent.parent / "docs"
 
 
-def page(name: str) -> str:
+def read(name: str) -> str:
     return (DOCS / name).read_text(encoding="utf-8")
 
 
 def test_every_key_is_described_once_and_no_other() -> None:
-    text = page("configuration.md")
+    text = read("configuration.md")
     headings = re.findall(r"^### (\S+)$", text, re.MULTILINE)
     rows = re.findall(r"^\| \[`(\S+)`\]\(#(\S+)\)", text, re.MULTILINE)
     assert sorted(headings) == sorted(KEYS)
@@ -28,7 +28,7 @@ def test_every_key_is_described_once_and_no_other() -> None:
 
 
 def test_every_output_format_is_named() -> None:
-    text = page("configuration.md").partition("### output-format")[2].partition("###")[0]
+    text = read("configuration.md").partition("### output-format")[2].partition("###")[0]
     assert set(re.findall(r'`"(\w+)"`', text)) == set(FORMATS)
 
 
@@ -41,7 +41,10 @@ def test_every_rule_has_a_page_and_a_row() -> None:
     index = rule_pages.rules_index()
     for rule in all_rules():
         assert f"[{rule.code}]({rule.code}.md)" in index
-        assert rule.documentation() in rule_pages.rule_page(rule)
+        page = rule_pages.rule_page(rule)
+        for heading, text in rule.sections().items():
+            assert re.search(rf"^## {heading}\n+{re.escape(text)}", page, re.MULTILINE)
+        assert rule_pages.MARKER.search(page), "every page shows the measured figures"
 
 
 def test_measured_figures_are_put_where_a_page_asks() -> None:
@@ -52,5 +55,5 @@ def test_measured_figures_are_put_where_a_page_asks() -> None:
 def test_a_rule_asks_only_for_figures_that_can_be_given() -> None:
     render = rule_pages.renderer()
     for rule in all_rules():
-        for name in rule_pages.MARKER.findall(rule.documentation()):
+        for name in rule_pages.MARKER.findall(rule_pages.rule_page(rule)):
             assert render(name).strip(), name

@@ -85,8 +85,11 @@ def rules_index() -> str:
 
 
 def rule_page(rule: Rule) -> str:
-    """One rule's page: its docstring, and what the fixes make of its fixture."""
-    parts = [f"# {rule.name} ({rule.code})", rule.documentation()]
+    """One rule's page: its docstring, the figures of its fixture, and what the fixes make of that."""
+    measured = rule.section("Measured")
+    figures = measured if MARKER.search(measured) else f"{measured}\n\n<!-- measured:{rule.code} -->"
+    text = rule.documentation().replace(measured, figures, 1)
+    parts = [f"# {rule.name} ({rule.code})", text]
     diff = fixture_diff(rule.code)
     if diff:
         parts += [

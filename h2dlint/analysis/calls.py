@@ -8,6 +8,7 @@ from dataclasses import replace
 from h2dlint.analysis import library, tensors
 from h2dlint.analysis import values as V
 from h2dlint.analysis.expressions import Expressions, is_module
+from h2dlint.analysis.methods import tensor_method
 from h2dlint.analysis.outline import dotted
 from h2dlint.analysis.records import CallRecord, Frame
 from h2dlint.analysis.values import Kind, Value, join
@@ -100,7 +101,7 @@ class Calls(Expressions):
                 return value
             if method not in ("tolist", "item", "numpy"):
                 return V.UNKNOWN
-        value = tensors.tensor_method(receiver, method, call, self._scratch)
+        value = tensor_method(receiver, method, call, self._scratch)
         if value is not None:
             return value
         if method in ("keys", "values", "items") and not call.args:

@@ -178,7 +178,11 @@ class Expressions:
         if base.only(Kind.NDARRAY):
             if name in ("ndim", "size", "itemsize", "nbytes"):
                 return V.INT
-            return V.NDARRAY if name in ("T", "flat", "real", "imag") else V.UNKNOWN
+            return (
+                replace(V.NDARRAY, distinct=base.distinct)
+                if name in ("T", "flat", "real", "imag")
+                else V.UNKNOWN
+            )
         if name in ("ndim", "is_cuda"):
             return V.INT if name == "ndim" else V.BOOL
         return V.UNKNOWN

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from h2dlint.analysis import torch_facts as T
 from h2dlint.analysis import values as V
-from h2dlint.analysis.moves import device_mask, parse_move
+from h2dlint.analysis.moves import device_mask
 from h2dlint.analysis.values import Kind, Value
 from h2dlint.model import Confidence
 
@@ -48,7 +48,7 @@ def _pinning(call: Call) -> int:
     return V.PINNED if value.const is True else V.PAGEABLE | V.PINNED
 
 
-def _dtype(value: Value | None) -> str | None:
+def dtype_name(value: Value | None) -> str | None:
     return value.dtype if value is not None and value.only(Kind.DTYPE) else None
 
 
@@ -73,7 +73,7 @@ def torch_call(qual: str, call: Call) -> Value | None:
             kind=Kind.TENSOR,
             device=_landing(call, call.keywords.get("device")),
             memory=_pinning(call),
-            dtype=_dtype(call.keywords.get("dtype")),
+            dtype=dtype_name(call.keywords.get("dtype")),
             ndim=_factory_ndim(qual, call),
             origins=(call.node,),
             distinct=True,
@@ -85,7 +85,7 @@ def torch_call(qual: str, call: Call) -> Value | None:
             device=V.CPU,
             memory=V.PAGEABLE,
             origins=(call.node,),
-            distinct=bool(call.args) and call.args[0].distinct,
+            distinct=qual == "torch.frombuffer" or (bool(call.args) and call.args[0].distinct),
             why=f"{qual}() at line {line}",
         )
     if qual in T.LIKE_FACTORIES:
@@ -144,7 +144,7 @@ def _constructed(qual: str, call: Call) -> Value:
         kind=Kind.TENSOR,
         device=device,
         memory=memory,
-        dtype=_dtype(call.get(1 if "dtype" in names else None, "dtype")),
+        dtype=dtype_name(call.get(1 if "dtype" in names else None, "dtype")),
         ndim=_ndim(data),
         size=data.size,
         origins=(call.node,),
@@ -222,7 +222,7 @@ def _joined(call: Call) -> Value:
 _TUPLES = frozenset(
     "split chunk unbind tensor_split topk sort meshgrid broadcast_tensors hsplit vsplit dsplit".split()
 )
-_MAYBE_TUPLES = frozenset(
+MAYBE_TUPLES = frozenset(
     "max min median mode nonzero unique unique_consecutive where aminmax var_mean std_mean".split()
 )
 _NO_TENSOR: dict[str, Value] = {
@@ -277,7 +277,7 @@ def _other(short: str, call: Call) -> Value | None:
     )
     if name in _TUPLES:
         return Value(kind=Kind.SEQ, elem=result)
-    if name in _MAYBE_TUPLES and (len(call.args) > 1 or call.keywords):
+    if name in MAYBE_TUPLES and (len(call.args) > 1 or call.keywords):
         return replace(result, kind=Kind.TENSOR | Kind.SEQ, elem=result) if name != "where" else result
     return result
 
@@ -288,126 +288,3 @@ def _shared(name: str, tensors: list[Value]) -> int:
     for tensor in tensors:
         memory |= tensor.memory if tensor.only(Kind.TENSOR) else 0
     return memory | V.EXPANDED if name in T.EXPANDING else memory
-
-
-_METHOD_TUPLES = frozenset("split chunk unbind tensor_split topk sort nonzero_tuple split_with_sizes".split())
-_METHOD_SCALARS: dict[str, Value] = {
-    "item": Value(kind=V.PYSCALAR, why=".item()"),
-    "dim": V.INT,
-    "numel": replace(V.LENGTH, why=".numel()"),
-    "nelement": V.INT,
-    "ndimension": V.INT,
-    "element_size": V.INT,
-    "get_device": V.INT,
-    "is_contiguous": V.BOOL,
-    "is_pinned": V.BOOL,
-    "is_floating_point": V.BOOL,
-    "is_complex": V.BOOL,
-    "data_ptr": V.INT,
-    "stride": V.INTS,
-    "equal": V.BOOL,
-    "allclose": V.BOOL,
-    "storage_offset": V.INT,
-}
-
-
-def tensor_method(receiver: Value, name: str, call: Call, lookup: dict[int, Value]) -> Value | None:
-    """The result of a method, for a receiver that is or may be a tensor; ``None`` where nothing is known."""
-    certain = receiver.only(Kind.TENSOR | Kind.NONE)
-    if name == "tolist":
-        kind = V.PYSCALAR if receiver.ndim == 0 else Kind.SEQ
-        return Value(kind=kind, why=f".tolist() at line {call.node.lineno}")
-    if name == "size":
-        if call.args or call.keywords:
-            return replace(V.LENGTH, why=".size()")
-        return V.INTS if certain else Value(kind=Kind.SEQ | Kind.INT)
-    if name in _METHOD_SCALARS:
-        return _METHOD_SCALARS[name]
-    if name == "numpy":
-        return replace(V.NDARRAY, why=f".numpy() at line {call.node.lineno}")
-    if name == "cpu":
-        moved = receiver if certain else replace(V.TENSOR, confidence=Confidence.MEDIUM)
-        # Already on the host, it is returned as it is: pinned, if it was.
-        memory = moved.memory if moved.device == V.CPU else V.PAGEABLE
-        if moved.device & V.CPU and moved.device != V.CPU:
-            memory |= moved.memory
-        return replace(
-            moved, kind=Kind.TENSOR, device=V.CPU, memory=memory, why=f".cpu() at line {call.node.lineno}"
-        )
-    if name in ("to", "cuda", "type_as"):
-        return _moved(receiver, name, call, lookup)
-    if not certain:
-        if name in ("new_tensor", "new_zeros", "new_ones", "new_full", "new_empty"):
-            return Value(kind=Kind.TENSOR, device=receiver.device, memory=V.PAGEABLE)
-        return None
-    if name == "pin_memory":
-        return replace(
-            receiver, kind=Kind.TENSOR, memory=V.PINNED, why=f".pin_memory() at line {call.node.lineno}"
-        )
-    if name in T.VIEWS:
-        spread = receiver.has_dims and name not in ("squeeze", "select")
-        memory = receiver.memory
-        if name in T.EXPANDING:
-            memory |= V.EXPANDED
-        elif name == "contiguous":
-            memory &= ~V.EXPANDED
-        return replace(receiver, kind=Kind.TENSOR, ndim=None, size=None, spread=spread, memory=memory)
-    if name in T.CASTS:
-        wanted = T.CASTS[name]
-        if receiver.dtype == wanted:
-            return receiver
-        # Of the same dtype after all, it is returned as it is.
-        memory = V.PAGEABLE if receiver.dtype is not None else V.PAGEABLE | receiver.memory
-        return replace(receiver, kind=Kind.TENSOR, dtype=wanted, memory=memory, distinct=True, origins=())
-    if name.startswith("new_"):
-        given = call.keywords.get("device")
-        device = device_mask(given) & ~V.UNSET if given is not None else receiver.device
-        return Value(kind=Kind.TENSOR, device=device, memory=V.PAGEABLE)
-    if name.endswith("_") and not name.endswith("__"):
-        return receiver
-    result = Value(
-        kind=Kind.TENSOR,
-        device=combined_device([receiver, *(a for a in call.args if a.only(Kind.TENSOR))]),
-        memory=V.PAGEABLE if name == "clone" else V.PAGEABLE | receiver.memory,
-        confidence=receiver.confidence,
-        why=receiver.why,
-    )
-    if name in _METHOD_TUPLES:
-        return Value(kind=Kind.SEQ, elem=result)
-    if name in _MAYBE_TUPLES and name not in ("where", "unique") and (call.args or call.keywords):
-        return replace(result, kind=Kind.TENSOR | Kind.SEQ, elem=result)
-    return result
-
-
-def _moved(receiver: Value, name: str, call: Call, lookup: dict[int, Value]) -> Value:
-    move = parse_move(call.node, name, lookup)
-    base = (
-        receiver
-        if receiver.only(Kind.TENSOR | Kind.NONE)
-        else replace(V.UNKNOWN, confidence=Confidence.MEDIUM)
-    )
-    if base.may(Kind.TENSOR) and base.only(Kind.TENSOR | Kind.NONE):
-        base = replace(base, kind=Kind.TENSOR)
-    if move is None:
-        return replace(base, device=V.SOME_DEVICE, memory=V.ANY_MEMORY, origins=())
-    dtype = lookup.get(id(move.dtype)) if move.dtype is not None else None
-    if move.target is None and name == "to":
-        copied = base.dtype is not None and _dtype(dtype) not in (None, base.dtype)
-        memory = V.PAGEABLE if copied else V.PAGEABLE | base.memory
-        return replace(base, dtype=_dtype(dtype), memory=memory, origins=())
-    mask = move.device
-    if not move.sure:
-        mask |= receiver.device
-    if mask & V.UNSET:
-        mask = (mask & ~V.UNSET) | receiver.device
-    memory = receiver.memory if receiver.device == mask == V.CPU and move.dtype is None else V.PAGEABLE
-    if mask & receiver.device & V.CPU:
-        memory |= receiver.memory
-    return replace(
-        base,
-        device=mask or V.SOME_DEVICE,
-        memory=memory,
-        dtype=_dtype(dtype) or (None if move.other or not move.sure else base.dtype),
-        origins=(),
-        why=f"moved at line {call.node.lineno}",
-    )

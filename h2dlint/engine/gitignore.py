@@ -1,15 +1,56 @@
 """What git ignores: nested ``.gitignore`` files and ``.git/info/exclude``, inside a repository.
 
-As in ruff, files named ``.gitignore`` outside a git repository say nothing. The user's global ignore file is
-not read: a verdict should not depend on whose machine it is.
+As in ruff, files named ``.gitignore`` outside a git repository say nothing, and a file that matches is left out
+even where git tracks it. The user's global ignore file is not read: a verdict should not depend on whose
+machine it is.
+
+The patterns are matched by pathspec. What it reads in another way than git is in ``DIFFERENCES`` in
+``tests/engine/test_gitignore.py``. Case counts everywhere.
 """
 
 from __future__ import annotations
 
 import os
+import re
+import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
-from h2dlint.engine.gitpatterns import GitPatterns
+from pathspec import GitIgnoreSpec, Pattern
+
+_FILE, _FOLDER, _EITHER = "/\0f", "/\0d", "/\0?"
+"""What is put behind a path, and behind a pattern, before they are matched.
+
+pathspec lets a pattern that matches a folder match all that is in it, so that with ``*``, ``!*/``, ``!*.py``
+(ignore everything but Python) one cannot tell which pattern spoke of a file and which of a folder above it. With a
+last level that no name on disk can have, a pattern matches a path itself or not at all.
+"""
+
+
+class _Patterns:
+    """The patterns of one ignore file.
+
+    Args:
+        lines: of the file, without line ends. A pattern that cannot be read matches nothing, as in git.
+    """
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._last_first = [pattern for line in lines for pattern in _compile(line)][::-1]
+
+    def verdict(self, path: str, is_folder: bool) -> bool | None:
+        """Whether a path is ignored, ``None`` where no pattern speaks of it.
+
+        Args:
+            path: relative to the folder of the ignore file, with forward slashes. The folders on the way
+                are not looked at: what is in an ignored folder is not to be asked about.
+            is_folder: whether it is a folder (and no symbolic link to one).
+        """
+        mark = _FOLDER if is_folder else _FILE
+        name = path.rpartition("/")[2]
+        for by_name, pattern in self._last_first:
+            if pattern.match_file((name if by_name else path) + mark) is not None:
+                return pattern.include
+        return None
 
 
 class IgnoreStack:
@@ -22,7 +63,7 @@ class IgnoreStack:
     """
 
     def __init__(
-        self, folder: str, specs: tuple[tuple[str, GitPatterns], ...] = (), active: bool = False
+        self, folder: str, specs: tuple[tuple[str, _Patterns], ...] = (), active: bool = False
     ) -> None:
         self._folder = folder
         self._specs = specs
@@ -71,9 +112,33 @@ class IgnoreStack:
         return False
 
 
-def _read(file: str, folder: str) -> tuple[tuple[str, GitPatterns], ...]:
+def _read(file: str, folder: str) -> tuple[tuple[str, _Patterns], ...]:
     if not os.path.isfile(file):
         return ()
     with open(file, "rb") as stream:
         text = stream.read().decode("utf-8-sig", "surrogateescape")
-    return ((folder, GitPatterns(line.removesuffix("\r") for line in text.split("\n"))),)
+    return ((folder, _Patterns(line.removesuffix("\r") for line in text.split("\n"))),)
+
+
+def _compile(line: str) -> list[tuple[bool, Pattern]]:
+    """The pattern in a line, if any, and whether it is for a bare name rather than for a path."""
+    glob = line.rstrip(" ")
+    if glob != line and (len(glob) - len(glob.rstrip("\\"))) % 2:
+        glob += " "  # A blank at the end counts behind a backslash.
+    negated = glob.startswith("!")
+    glob = glob.removeprefix("!")
+    mark = _FOLDER if glob.endswith("/") else _EITHER
+    glob = glob.removesuffix("/")
+    if not glob or line.startswith("#"):
+        return []
+    by_name = "/" not in glob
+    glob = "/" + glob.removeprefix("/")
+    if glob.endswith("/**"):
+        glob += "/*"  # What is in a folder, not the folder itself.
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # `re` has doubts about `[[` and the like.
+            spec = GitIgnoreSpec.from_lines([f"{'!' * negated}{glob}{mark}"])
+    except (ValueError, re.error):
+        return []
+    return [(by_name, pattern) for pattern in spec.patterns]

@@ -12,12 +12,12 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
+_LITERAL = re.compile(r"(?!\.\.?$)[\w.-]+")
+"""A bare name without wildcards."""
+
 
 class PatternError(ValueError):
     """A glob pattern that cannot be read; the message says what is wrong with it."""
-
-
-_LITERAL = re.compile(r"[\w-]+(?:\.[\w-]+)*|\.[\w-]+(?:[.-][\w-]+)*")
 
 
 @lru_cache(maxsize=1024)

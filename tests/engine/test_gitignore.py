@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -125,21 +126,78 @@ PATTERNS = [
 ]
 
 
-@pytest.mark.skipif(shutil.which("git") is None, reason="compares with git")
+DIFFERENCES = [
+    "[[:alpha:]].py",  # named classes
+    "[w\\]x].py",  # a backslash in brackets
+    "a\\/x.py",  # an escaped slash
+    "[b/x].py",  # a slash in brackets
+    "/[!x]*[!y]y.py\n",  # a negated class matches a slash, in a pattern with a slash: a/y.py
+    "***/x.py\n",  # three stars for two
+    "c**/[xy].py\n",  # git takes the stars after a name for a whole level if that level ends in them
+]
+"""Patterns that pathspec reads in another way than git."""
+
+ENVIRONMENT = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="compares with git")
+
+
+def git(cwd: Path, *arguments: str) -> str:
+    command = ["git", *arguments]
+    return subprocess.run(command, cwd=cwd, env=ENVIRONMENT, check=True, capture_output=True).stdout.decode()
+
+
+def kept_by_git(cwd: Path) -> list[str]:
+    listed = git(cwd, "ls-files", "-z", "--others", "--exclude-standard").split("\0")
+    return sorted(name for name in listed if name.endswith(".py"))
+
+
+@needs_git
 @pytest.mark.parametrize("patterns", PATTERNS)
 @pytest.mark.parametrize("where", ["", "a/"])
 def test_as_git_does(tree: Tree, write: Write, patterns: str, where: str) -> None:
     names = [f"{folder}{name}.py" for folder in ("", "a/", "a/b/", "b/", "c/", "c/d/") for name in "xy"]
     cwd = tree(*names, "#h.py", "!n.py", "u\u00e4.py", "x.py ")
-    environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-    subprocess.run(["git", "init", "-q", str(cwd)], check=True, env=environment)
+    git(cwd, "init", "-q")
     write(f"{where}.gitignore", patterns)
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--others", "--exclude-standard"],
-        cwd=cwd,
-        env=environment,
-        check=True,
-        capture_output=True,
-    )
-    expected = [name for name in listed.stdout.decode().split("\0") if name.endswith(".py")]
-    assert found(cwd) == sorted(expected)
+    assert found(cwd) == kept_by_git(cwd)
+
+
+@needs_git
+@pytest.mark.xfail(reason="pathspec reads them in another way")
+@pytest.mark.parametrize("patterns", DIFFERENCES)
+def test_difference_to_git(tree: Tree, write: Write, patterns: str) -> None:
+    test_as_git_does(tree, write, patterns, "")
+
+
+LEVELS = [
+    *"a b ab x.py y.py * * ** ** *.py ?.py [ab] [a-c]* [!a]* []a] [^x].py x* *b **b ?".split(),
+    *["\\x.py", " a", "a+", "(a)", "[z-a]", "#a", "\\#a", "a\\ ", "a\t", "", "\\"],
+]
+
+
+def random_pattern(random: Random) -> str:
+    levels = "/".join(random.choice(LEVELS) for _ in range(random.choice([1, 1, 1, 2, 2, 3])))
+    ends = random.choice(["", "/"]), random.choice(["", "", "  "])
+    return random.choice(["", "", "!"]) + random.choice(["", "", "/"]) + levels + "".join(ends)
+
+
+@needs_git
+@pytest.mark.parametrize("seed", range(48))
+def test_random_patterns_as_git_does(tree: Tree, write: Write, seed: int) -> None:
+    random = Random(seed)
+    folders = [""]
+    for _ in range(7):
+        folders.append(
+            random.choice(folders) + random.choice(["a", "b", "c", "ab", " a", "#a", "a+", "a "]) + "/"
+        )
+    cwd = tree(*(folder + name for folder in folders for name in ("x.py", "y.py", "b.py")))
+    git(cwd, "init", "-q")
+    for file in [".git/info/exclude", *(f"{folder}.gitignore" for folder in dict.fromkeys(folders))]:
+        if random.random() < 0.5:
+            write(file, "\n".join(random_pattern(random) for _ in range(random.randint(1, 5))))
+    kept = kept_by_git(cwd)
+    assert found(cwd) == kept
+    for folder in folders[1:]:
+        # A folder above the start that git ignores was asked for by name, see above.
+        if any(name.startswith(folder) for name in kept):
+            assert found(cwd, folder) == [name for name in kept if name.startswith(folder)]

@@ -10,7 +10,8 @@ neither what the linter said; the key does.
 A silent place is a tensor constructor with a device, ``new_tensor``, ``.to(..)``, ``.cuda(..)`` or
 ``.copy_(..)`` that ``h2dlint check`` did not report by default. ``--universe reported-context`` (the default)
 leaves out those that ``--cold --min-confidence low`` would report: they are not silent, only hidden.
-``--universe all`` keeps them.
+``--universe all`` keeps them. Factories (``zeros``, ``arange`` and the like) are silent as a matter of course and
+would fill the sheet; ``--factories`` lets them in.
 """
 
 from __future__ import annotations
@@ -28,15 +29,19 @@ from pathlib import Path
 from typing import Any
 
 CONSTRUCTORS = frozenset(
+    {"tensor", "as_tensor", "asarray", "scalar_tensor", "sparse_coo_tensor", "sparse_csr_tensor"}
+)
+"""Counted where they are called with ``device=``."""
+
+FACTORIES = frozenset(
     {
-        *("tensor", "as_tensor", "asarray", "from_numpy", "frombuffer", "scalar_tensor", "sparse_coo_tensor"),
         *("zeros", "ones", "empty", "full", "arange", "range", "eye", "linspace", "logspace", "tril_indices"),
         *("zeros_like", "ones_like", "empty_like", "full_like", "triu_indices", "empty_strided"),
         *("rand", "randn", "randint", "randperm", "rand_like", "randn_like", "randint_like"),
         *("new_zeros", "new_ones", "new_empty", "new_full"),
     }
 )
-"""Counted where they are called with ``device=``."""
+"""Counted where they are called with ``device=``, on request."""
 
 MOVERS = frozenset({"to", "cuda", "copy_", "new_tensor"})
 """Methods, counted wherever they are called with an argument (``cuda`` without one too)."""
@@ -77,12 +82,12 @@ def run_check(tree: Path, extra: Sequence[str]) -> list[dict[str, Any]]:
     return findings
 
 
-def is_candidate(call: ast.Call) -> bool:
+def is_candidate(call: ast.Call, factories: bool = False) -> bool:
     """Whether a call is of a kind that the linter might have reported."""
     function = call.func
     name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
     keywords = {keyword.arg for keyword in call.keywords}
-    if name in CONSTRUCTORS:
+    if name in CONSTRUCTORS or (factories and name in FACTORIES):
         return "device" in keywords
     if name in MOVERS and isinstance(function, ast.Attribute):
         return name == "cuda" or bool(call.args or keywords)
@@ -117,7 +122,9 @@ def receivers(call: ast.Call) -> Iterator[ast.Call]:
             return
 
 
-def silent_calls(module: ast.Module, lines: Sequence[bytes], reported: set[Position]) -> Iterator[ast.Call]:
+def silent_calls(
+    module: ast.Module, lines: Sequence[bytes], reported: set[Position], factories: bool
+) -> Iterator[ast.Call]:
     """Candidates that no finding speaks of.
 
     A finding speaks of the call that has its span and of what that call is chained to; where no call has its
@@ -132,7 +139,7 @@ def silent_calls(module: ast.Module, lines: Sequence[bytes], reported: set[Posit
         inside = any(
             (at[0], at[1]) <= (line, column) and (end_line, end_column) <= (at[2], at[3]) for at in loose
         )
-        if id(call) not in spoken and not inside and is_candidate(call):
+        if id(call) not in spoken and not inside and is_candidate(call, factories):
             yield call
 
 
@@ -155,20 +162,31 @@ def around(lines: Sequence[str], line: int) -> tuple[str, ...]:
     )
 
 
+def expression(lines: Sequence[str], span: Position) -> str:
+    """The source of a span on one line; made alike for both kinds, which a blind sheet must not tell apart."""
+    line, column, end_line, end_column = span
+    text = list(lines[line - 1 : end_line])
+    if text:
+        text[-1] = text[-1][: end_column - 1]
+        text[0] = text[0][column - 1 :]
+    return " ".join(" ".join(text).split())
+
+
+def span_of(finding: dict[str, Any]) -> Position:
+    return (finding["line"], finding["column"], finding["end_line"], finding["end_column"])
+
+
 def finding_places(tree: Path, findings: Iterable[dict[str, Any]]) -> list[Place]:
     """Every finding as a place."""
     places = []
     for finding in findings:
         parsed = read(tree / finding["path"])
         lines = parsed[0].split("\n") if parsed else []
-        first = lines[finding["line"] - 1][finding["column"] - 1 :] if parsed else ""
-        if finding["line"] == finding["end_line"]:
-            first = first[: finding["end_column"] - finding["column"]]
         place = Place(
             finding["path"],
             finding["line"],
             finding["column"],
-            first,
+            expression(lines, span_of(finding)),
             around(lines, finding["line"]),
             {key: finding[key] for key in ("code", "message", "context", "confidence", "evidence")},
         )
@@ -176,12 +194,11 @@ def finding_places(tree: Path, findings: Iterable[dict[str, Any]]) -> list[Place
     return sorted(places)
 
 
-def silent_places(tree: Path, findings: Iterable[dict[str, Any]]) -> list[Place]:
+def silent_places(tree: Path, findings: Iterable[dict[str, Any]], *, factories: bool = False) -> list[Place]:
     """Every candidate in the tree that no finding speaks of."""
     reported: dict[str, set[Position]] = {}
     for finding in findings:
-        span = (finding["line"], finding["column"], finding["end_line"], finding["end_column"])
-        reported.setdefault(finding["path"], set()).add(span)
+        reported.setdefault(finding["path"], set()).add(span_of(finding))
     places = []
     for path in sorted(tree.rglob("*.py")):
         parsed = read(path)
@@ -190,9 +207,9 @@ def silent_places(tree: Path, findings: Iterable[dict[str, Any]]) -> list[Place]
         text, module = parsed
         name, lines = path.relative_to(tree).as_posix(), text.split("\n")
         encoded = [line.encode("utf-8") for line in lines]
-        for call in silent_calls(module, encoded, reported.get(name, set())):
-            line, column, _, _ = position(call, encoded)
-            places.append(Place(name, line, column, ast.unparse(call), around(lines, line)))
+        for call in silent_calls(module, encoded, reported.get(name, set()), factories):
+            span = position(call, encoded)
+            places.append(Place(name, *span[:2], expression(lines, span), around(lines, span[0])))
     return sorted(places)
 
 
@@ -221,6 +238,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=60, help="of each kind")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--universe", choices=["reported-context", "all"], default="reported-context")
+    parser.add_argument("--factories", action="store_true", help="count device factories as places too")
     parser.add_argument("--format", choices=["markdown", "json"], default="markdown")
     parser.add_argument("--blind", action="store_true", help="tell of no place what the linter said")
     parser.add_argument("--key", type=Path, help="with --blind: where to write what it said, as JSON")
@@ -229,7 +247,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     findings = run_check(options.tree, ())
     known = findings if options.universe == "all" else run_check(options.tree, HIDDEN_TOO)
-    found, silent = finding_places(options.tree, findings), silent_places(options.tree, known)
+    found = finding_places(options.tree, findings)
+    silent = silent_places(options.tree, known, factories=options.factories)
     print(f"{len(found)} findings, {len(silent)} silent places", file=sys.stderr)
 
     drawn = [("finding", place) for place in draw(found, options.count, options.seed)]

@@ -57,7 +57,8 @@ def tree(tmp_path: Path) -> Path:
 
 
 def silent_expressions(tree: Path, findings: Sequence[dict[str, Any]]) -> list[tuple[int, str]]:
-    return [(place.line, place.expression) for place in sample.silent_places(tree, findings)]
+    places = sample.silent_places(tree, findings, factories=True)
+    return [(place.line, place.expression) for place in places]
 
 
 def test_every_candidate_is_silent_where_nothing_is_reported(tree: Path) -> None:
@@ -80,7 +81,8 @@ def test_a_finding_speaks_of_its_chain_and_not_of_its_neighbours(tree: Path) -> 
 
 
 def test_columns_count_code_points(tree: Path) -> None:
-    (place,) = [place for place in sample.silent_places(tree, []) if place.line == 8]
+    places = sample.silent_places(tree, [], factories=True)
+    (place,) = [place for place in places if place.line == 8]
     assert STEP.split("\n")[7][place.column - 1 :].startswith("torch.zeros")
 
 
@@ -116,7 +118,7 @@ def test_hidden_findings_are_in_the_universe_only_when_asked(
 ) -> None:
     lines: dict[str, list[int]] = {}
     for universe in ("reported-context", "all"):
-        sample.main([str(tree), "--format", "json", "--universe", universe])
+        sample.main([str(tree), "--format", "json", "--factories", "--universe", universe])
         rows = json.loads(capsys.readouterr().out)
         lines[universe] = [row["line"] for row in rows if row["kind"] == "silent"]
     assert lines == {"reported-context": [7, 7, 8, 9, 11, 12], "all": [6, 7, 7, 8, 9, 11, 12]}
@@ -132,8 +134,8 @@ def test_a_blind_sheet_tells_nothing(tree: Path, tmp_path: Path, form: str) -> N
     for word in ("HTD", "a reason", "high", "silent:", '"kind"'):
         assert word not in text
     rows = json.loads(key.read_text(encoding="utf-8"))
-    assert [row["line"] for row in rows] == [5, 7, 7, 8, 9, 11, 12]
-    assert [row["kind"] for row in rows] == ["finding"] + ["silent"] * 6
+    assert [row["line"] for row in rows] == [5, 7, 7, 9, 11, 12]
+    assert [row["kind"] for row in rows] == ["finding"] + ["silent"] * 5
     again = text
     sample.main(arguments)
     assert sheet.read_text(encoding="utf-8") == again
@@ -156,3 +158,12 @@ def test_it_runs_the_linter(tree: Path) -> None:
 def test_a_linter_that_cannot_run_is_an_error(tree: Path) -> None:
     with pytest.raises(RuntimeError, match="h2dlint ended with"):
         sample.run_check(tree, ["--no-such-option"])
+
+
+def test_an_expression_over_several_lines_is_shown_on_one() -> None:
+    lines = ["x = f(", "    1,  # one", ").to(d)  # two"]
+    assert sample.expression(lines, (1, 5, 3, 8)) == "f( 1, # one ).to(d)"
+
+
+def test_factories_are_left_out_by_default(tree: Path) -> None:
+    assert 8 not in [place.line for place in sample.silent_places(tree, [])]
