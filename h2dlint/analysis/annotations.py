@@ -21,10 +21,10 @@ _SCALARS: dict[str, Value] = {
     "None": V.NONE,
 }
 _SEQUENCES = frozenset(
-    """list tuple set frozenset List Tuple Set FrozenSet Sequence MutableSequence Collection deque Deque range
-    AbstractSet Iterable Iterator Generator""".split()
+    """list tuple List Tuple Sequence MutableSequence Collection deque Deque range Iterable Iterator
+    Generator""".split()
 )
-_DICTS = frozenset("dict Dict Mapping MutableMapping DefaultDict defaultdict OrderedDict Counter".split())
+_DICTS = frozenset("set frozenset Set FrozenSet AbstractSet MutableSet dict Dict Mapping MutableMapping DefaultDict defaultdict OrderedDict Counter".split())
 _TENSORS = frozenset(
     "torch.Tensor torch.nn.Parameter torch.nn.parameter.Parameter torch.FloatTensor torch.LongTensor "
     "torch.IntTensor torch.BoolTensor torch.HalfTensor torch.DoubleTensor torch.BFloat16Tensor torch.ByteTensor".split()

@@ -237,6 +237,9 @@ class Expressions:
                 elem = None
                 break
             elem = part if elem is None else join(elem, part)
+        if isinstance(node, ast.Set):
+            # No tensor constructor takes a set.
+            return Value(kind=Kind.DICT)
         what = type(node).__name__.lower()
         return Value(
             kind=Kind.SEQ,
@@ -278,6 +281,8 @@ class Expressions:
         frame.env = env
         if isinstance(node, ast.DictComp):
             return Value(kind=Kind.DICT, elem=elem)
+        if isinstance(node, ast.SetComp):
+            return Value(kind=Kind.DICT)
         kind = Kind.OBJ if isinstance(node, ast.GeneratorExp) else Kind.SEQ
         if kind == Kind.OBJ:
             return Value(kind=Kind.SEQ, elem=elem, why=f"generator at line {node.lineno}")

@@ -23,7 +23,7 @@ _TYPES: dict[str, int] = {
     "builtins.str": Kind.STR,
     "builtins.list": Kind.SEQ,
     "builtins.tuple": Kind.SEQ,
-    "builtins.set": Kind.SEQ,
+    "builtins.set": Kind.DICT,
     "builtins.range": Kind.SEQ,
     "builtins.dict": Kind.DICT,
     "torch.Tensor": Kind.TENSOR,

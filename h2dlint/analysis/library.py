@@ -28,9 +28,11 @@ _BUILTINS: dict[str, Value] = {
     "all": V.BOOL,
     "range": Value(kind=Kind.SEQ, elem=V.INT, why="range()"),
     "dict": V.DICT,
+    "set": V.DICT,
+    "frozenset": V.DICT,
     "divmod": V.SEQ,
 }
-_SEQUENCE_MAKERS = frozenset("list tuple sorted set frozenset reversed filter iter".split())
+_SEQUENCE_MAKERS = frozenset("list tuple sorted reversed filter iter".split())
 
 _MATH_INTS = frozenset("ceil floor trunc comb perm factorial gcd lcm isqrt prod".split())
 _MATH_BOOLS = frozenset("isnan isinf isfinite isclose".split())

@@ -87,7 +87,8 @@ def tensor_method(receiver: Value, name: str, call: Call, lookup: dict[int, Valu
             return receiver
         # Of the same dtype after all, it is returned as it is.
         memory = V.PAGEABLE if receiver.dtype is not None else V.PAGEABLE | receiver.memory
-        return replace(receiver, kind=Kind.TENSOR, dtype=wanted, memory=memory, distinct=True, origins=())
+        distinct = receiver.distinct or receiver.dtype is not None
+        return replace(receiver, kind=Kind.TENSOR, dtype=wanted, memory=memory, distinct=distinct, origins=())
     if name.startswith("new_"):
         given = call.keywords.get("device")
         device = device_mask(given) & ~V.UNSET if given is not None else receiver.device

@@ -22,10 +22,12 @@ _STREAMS = re.compile(
     |\bcuda\.stream\b|\.stream\(""",
     re.VERBOSE,
 )
-_COMPILED = frozenset({"torch.compile", "torch.jit.script", "torch.jit.trace", "torch.jit.script_if_tracing"})
 _COMPILED_DECORATOR = re.compile(
     r"(?:^|\.)(?:compile|script|script_if_tracing|jit|torch_compile|support_torch_compile)$"
 )
+
+_OTHER_HARDWARE = frozenset("npu xpu hpu mps mlx musa tpu xla ascend habana gaudi neuron".split())
+_WORD = re.compile(r"[a-z0-9]+")
 
 
 class ModuleAnalysis:
@@ -48,6 +50,7 @@ class ModuleAnalysis:
         self.interpreter = Interpreter(self.outline, source.text)
         self._contexts = Contexts(self.outline, path, options)
         self._uses_streams: str | None = None
+        self._hardware = _named_hardware(path) or _imported_hardware(self.tree)
 
     def run(self, lines: Iterable[int]) -> list[CallRecord]:
         """Interpret the module and each outermost function that holds one of ``lines``.
@@ -94,6 +97,15 @@ class ModuleAnalysis:
             self._uses_streams = match.group(0).strip(".(") if match else ""
         return self._uses_streams
 
+    def other_hardware(self, function: FunctionInfo | None) -> str:
+        """The hardware other than CUDA that a function is for, by its name, its file's or what that imports."""
+        while function is not None and not self._hardware:
+            named = _named_hardware(function.name)
+            if named:
+                return named
+            function = function.parent
+        return self._hardware
+
     def compiled(self, function: FunctionInfo | None) -> bool:
         """The function, or one around it, is compiled by a decorator."""
         while function is not None:
@@ -101,3 +113,22 @@ class ModuleAnalysis:
                 return True
             function = function.parent
         return False
+
+
+def _named_hardware(text: str) -> str:
+    return next((word for word in _WORD.findall(text.lower()) if word in _OTHER_HARDWARE), "")
+
+
+def _imported_hardware(tree: ast.Module) -> str:
+    """What the module cannot do without: ``import torch_npu`` at its top, under no condition."""
+    for statement in tree.body:
+        names: list[str] = []
+        if isinstance(statement, ast.Import):
+            names = [alias.name for alias in statement.names]
+        elif isinstance(statement, ast.ImportFrom) and statement.module and not statement.level:
+            names = [statement.module]
+        for name in names:
+            found = _named_hardware(name.split(".", 1)[0])
+            if found:
+                return found
+    return ""

@@ -52,6 +52,7 @@ def join_env(a: Env | None, b: Env | None) -> Env | None:
 
 
 def same_env(a: Env, b: Env) -> bool:
+    """Nothing that a loop can change differs."""
     if a.names.keys() != b.names.keys() or a.paths.keys() != b.paths.keys():
         return False
     return all(V.same(v, b.names[k]) for k, v in a.names.items()) and all(

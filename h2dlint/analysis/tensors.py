@@ -49,6 +49,7 @@ def _pinning(call: Call) -> int:
 
 
 def dtype_name(value: Value | None) -> str | None:
+    """The dtype that an argument names, where it is known."""
     return value.dtype if value is not None and value.only(Kind.DTYPE) else None
 
 

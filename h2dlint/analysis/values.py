@@ -217,7 +217,7 @@ def join(a: Value | None, b: Value | None) -> Value:
     items = None
     if a.items is not None and b.items is not None and len(a.items) == len(b.items):
         items = tuple(join(x, y) for x, y in zip(a.items, b.items, strict=True))
-    shaped = Kind.TENSOR | Kind.NDARRAY
+    shaped = Kind.TENSOR | Kind.NDARRAY | Kind.DTYPE
 
     def either(x: Any, y: Any) -> Any:
         if not a.may(shaped):

@@ -8,6 +8,7 @@ import stat
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from h2dlint.engine.files import Discovery, SourceFile
@@ -21,6 +22,12 @@ from h2dlint.syntax.source import SourceText
 
 MAX_BYTES = 20 * 1024 * 1024
 """A larger file is not linted: it is generated, and parsing it takes gigabytes of memory."""
+
+ALWAYS_PARSED = 8 * 1024
+"""A file up to this size is parsed, so that it is told of when it is broken, even where the screen finds nothing in it.
+
+Larger ones without a candidate are only decoded: parsing them would be most of the cost of a run.
+"""
 
 
 def lint_source(
@@ -50,11 +57,12 @@ def lint_source(
     plan = plan_for(settings, rule_set)
     if len(data) > MAX_BYTES:
         return _failed(path, _too_large(path, len(data)))
-    if not plan.screen.passes(data):
-        return FileResult(path, screened_out=True)
     source = _decode(path, data)
     if isinstance(source, FileError):
         return _failed(path, source)
+    if not plan.screen.passes(data):
+        broken = _parse_error(source, path) if len(data) <= ALWAYS_PARSED else None
+        return FileResult(path, errors=(broken,) if broken is not None else (), screened_out=True)
     found = _check(source, path, plan, rule_set, settings, location or Path(path))
     if isinstance(found, FileError):
         return _failed(path, found)
@@ -159,6 +167,40 @@ def _check(
     source: SourceText, path: str, plan: Plan, rules: RuleSet, settings: Settings, location: Path
 ) -> list[Finding] | FileError:
     """What the rules find, or what stopped them."""
+    # What a path says (a test, an example, other hardware) must not depend on where the command is run.
+    place = _within(location, Path(settings.root))
+    chosen = plan.rules_for(location)
+
+    def check() -> list[Finding]:
+        found = rules.check_module(source, place, chosen, settings.options)
+        return [replace(finding, path=path) for finding in found]
+
+    return _guarded(source, path, check)
+
+
+def _within(location: Path, root: Path) -> str:
+    """A path relative to the project root, with forward slashes; only the name where it lies outside."""
+    if not location.is_absolute():
+        return location.as_posix()
+    try:
+        return location.relative_to(root).as_posix()
+    except ValueError:
+        return location.name
+
+
+def _parse_error(source: SourceText, path: str) -> FileError | None:
+    """Why a file is no Python."""
+
+    def parse() -> list[Finding]:
+        ast.parse(source.text)
+        return []
+
+    found = _guarded(source, path, parse)
+    return found if isinstance(found, FileError) else None
+
+
+def _guarded(source: SourceText, path: str, run: Callable[[], list[Finding]]) -> list[Finding] | FileError:
+    """Run over a file; what is raised becomes an error of the file."""
     null = source.text.find("\0")
     if null >= 0:
         # Said here because CPython says it as a ValueError, without a line, before 3.12.
@@ -166,7 +208,7 @@ def _check(
         return FileError(path, line, ErrorKind.SYNTAX, "source code cannot contain null bytes")
     try:
         with quiet():
-            return rules.check_module(source, path, plan.rules_for(location), settings.options)
+            return run()
     except SyntaxError as error:
         return FileError(path, error.lineno or None, ErrorKind.SYNTAX, error.msg or "invalid syntax")
     except UnicodeEncodeError as error:

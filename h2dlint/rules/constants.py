@@ -15,10 +15,35 @@ from h2dlint.analysis import values as V
 from h2dlint.analysis.values import Kind, Value
 from h2dlint.model import Confidence
 
-_FLOAT32_MAX = 3.4028234663852886e38
-_WIDE = frozenset({"float64", "complex128", "int64"})
-_INTEGRAL = frozenset({"int64", "int32", "int16", "int8", "uint8", "bool"})
-
+_MAX = {
+    "float64": float("inf"),
+    "float32": 3.4028234663852886e38,
+    "bfloat16": 3.3895313892515355e38,
+    "float16": 65504.0,
+    "complex128": float("inf"),
+    "complex64": 3.4028234663852886e38,
+}
+"""The largest finite number of each dtype, beyond which ``torch.full`` raises and ``torch.tensor`` gives inf."""
+_INTEGRAL = {
+    "int64": (-(2**63), 2**63 - 1),
+    "int32": (-(2**31), 2**31 - 1),
+    "int16": (-(2**15), 2**15 - 1),
+    "int8": (-128, 127),
+    "uint8": (0, 255),
+    "bool": (-(2**63), 2**63 - 1),
+}
+_ARANGE = {
+    "int64": 2**63 - 1,
+    "int32": 2**31 - 1,
+    "int16": 2**15 - 1,
+    "int8": 127,
+    "uint8": 255,
+    "float64": 2**53,
+    "float32": 2**24,
+    "float16": 2**11,
+    "bfloat16": 2**8,
+}
+"""Dtypes that ``torch.arange`` has, with the largest int up to which each holds every int."""
 Values = Callable[[ast.expr], Value]
 
 
@@ -30,6 +55,7 @@ class Constant:
         function: ``full`` or ``arange``.
         shape: source of the shape, for ``full``.
         fill: the expression that every element is, for ``full``.
+        count: how often a list of one is repeated.
         arguments: the arguments of ``range``, for ``arange``.
         reasons: why the factory may differ from the constructor.
     """
@@ -37,6 +63,7 @@ class Constant:
     function: str
     shape: str = ""
     fill: ast.expr | None = None
+    count: ast.expr | None = None
     arguments: list[ast.expr] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
 
@@ -52,7 +79,7 @@ def constant_form(data: ast.expr, values: Values, dtype: Value | None) -> Consta
     value = values(data)
     if value.only(V.PYSCALAR):
         constant = Constant("full", "()", data)
-        constant.reasons += _fill_reasons(value, data, dtype, values)
+        constant.reasons += _fill_reasons(value, dtype)
         return constant
     if isinstance(data, (ast.List, ast.Tuple)):
         return _display(data, values, dtype)
@@ -63,21 +90,29 @@ def constant_form(data: ast.expr, values: Values, dtype: Value | None) -> Consta
     return None
 
 
-def small_int(node: ast.expr, value: Value) -> bool:
+def small_int(value: Value) -> bool:
     """An int that is a length or a literal: never negative, never beyond int64."""
-    if isinstance(value.const, int) and not isinstance(value.const, bool):
-        return 0 <= value.const < 2**31
-    return value.only(Kind.INT) and value.why in ("len()", ".numel()", ".shape", ".size()")
+    return value.only(Kind.INT) and value.natural
 
 
 def _dtype_name(dtype: Value | None) -> str | None:
     """``None`` without a dtype argument, ``"?"`` where it is not known."""
     if dtype is None or dtype.only(Kind.NONE):
         return None
-    return dtype.dtype or "?"
+    return (None if dtype.may(Kind.NONE) else dtype.dtype) or "?"
 
 
-def _fill_reasons(value: Value, node: ast.expr, dtype: Value | None, values: Values) -> list[str]:
+def _may_be_unset(dtype: Value | None) -> bool:
+    """The constructor may choose the dtype by the data: float32 where there is none."""
+    return dtype is None or dtype.may(Kind.NONE)
+
+
+def _fill_reasons(value: Value, dtype: Value | None, may_be_empty: bool = False) -> list[str]:
+    """Why ``torch.full`` of a value may raise, or give another tensor.
+
+    Args:
+        may_be_empty: there may be no element, so that a value which does not fit raises in the factory only.
+    """
     name = _dtype_name(dtype)
     if value.confidence is not Confidence.HIGH:
         return ["the kind of the value rests on weak evidence"]
@@ -86,11 +121,14 @@ def _fill_reasons(value: Value, node: ast.expr, dtype: Value | None, values: Val
     if value.const is not V.MISSING:
         return [] if _literal_fits(value.const, name) else ["the value may not fit the dtype"]
     if value.only(Kind.INT | Kind.BOOL):
-        if name is None or name in _INTEGRAL or small_int(node, value):
+        if small_int(value) and name in (None, "int64", "int32", "float32", "float64", "bfloat16"):
             return []
-        return ["an int beyond int64 raises in one form and not in the other"]
-    if name == "float64" and value.only(Kind.FLOAT | Kind.INT | Kind.BOOL):
-        return [] if value.only(Kind.FLOAT) else ["an int beyond int64 raises in one form and not in the other"]
+        if (name is None or name in _INTEGRAL) and not may_be_empty:
+            # One that does not fit raises in both forms.
+            return []
+        return ["an int that does not fit raises in one form and not in the other"]
+    if name == "float64" and value.only(Kind.FLOAT):
+        return []
     return ["torch.full raises for a float beyond float32, where torch.tensor gives inf"]
 
 
@@ -98,20 +136,21 @@ def _literal_fits(constant: Any, dtype: str | None) -> bool:
     if isinstance(constant, bool):
         return True
     if isinstance(constant, int):
-        if dtype is None or dtype in _WIDE:
-            return -(2**63) <= constant < 2**63
-        return abs(constant) < 128 or (dtype != "?" and abs(constant) < 2**31 and "float8" not in dtype)
+        low, high = _INTEGRAL.get(dtype or "int64", (-127, 127))
+        if dtype in _MAX:
+            low, high = _INTEGRAL["int64"]
+            return low <= constant <= high and abs(constant) <= _MAX[dtype]
+        return low <= constant <= high
     if isinstance(constant, float):
-        finite = constant == constant and abs(constant) != float("inf")
-        if not finite:
+        if constant != constant or abs(constant) == float("inf"):
             # Both forms raise for an integral dtype, but with another exception type.
-            return dtype is None or dtype in ("float32", "float64", "float16", "bfloat16")
-        if dtype == "float64":
-            return True
-        if dtype is None or dtype in ("float32", "bfloat16"):
-            return abs(constant) <= _FLOAT32_MAX
-        return abs(constant) < 100
-    return isinstance(constant, complex) and dtype in (None, "complex64", "complex128") and abs(constant) < _FLOAT32_MAX
+            return dtype in (None, "float32", "float64", "float16", "bfloat16")
+        return abs(constant) <= _MAX.get(dtype or "float32", 100.0)
+    return (
+        isinstance(constant, complex)
+        and dtype in (None, "complex64", "complex128")
+        and abs(constant) < _MAX["complex64"]
+    )
 
 
 def _display(data: ast.List | ast.Tuple, values: Values, dtype: Value | None) -> Constant | None:
@@ -137,7 +176,7 @@ def _display(data: ast.List | ast.Tuple, values: Values, dtype: Value | None) ->
             return None
     text = "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
     constant = Constant("full", text, leaves[0])
-    constant.reasons += _fill_reasons(first, leaves[0], dtype, values)
+    constant.reasons += _fill_reasons(first, dtype)
     return constant
 
 
@@ -152,12 +191,12 @@ def _repeated(data: ast.BinOp, values: Values, dtype: Value | None) -> Constant 
     value, times = values(fill), values(count)
     if not value.only(V.PYSCALAR) or not times.only(Kind.INT):
         return None
-    constant = Constant("full", f"({ast.unparse(count)},)", fill)
-    constant.reasons += _fill_reasons(value, fill, dtype, values)
-    if not small_int(count, times):
-        constant.reasons.append("a negative count gives an empty list where a factory raises")
+    constant = Constant("full", f"({ast.unparse(count)},)", fill, count)
     nonempty = isinstance(times.const, int) and times.const > 0
-    if not nonempty and _dtype_name(dtype) is None and not value.only(Kind.FLOAT):
+    constant.reasons += _fill_reasons(value, dtype, may_be_empty=not nonempty)
+    if not small_int(times):
+        constant.reasons.append("a negative count gives an empty list where a factory raises")
+    if not nonempty and _may_be_unset(dtype) and not value.only(Kind.FLOAT):
         constant.reasons.append("without a dtype an empty list is float32")
     return constant
 
@@ -171,14 +210,24 @@ def _range(data: ast.Call, values: Values, dtype: Value | None) -> Constant | No
         return None
     if any(isinstance(arg, ast.Starred) for arg in data.args):
         return None
+    name = _dtype_name(dtype)
+    limit = _ARANGE.get(name or "int64", 0)
+    if not limit and name != "?":
+        return None
     constant = Constant("arange", arguments=list(data.args))
+    bounds = [values(arg).const for arg in data.args]
     size = values(data).size
     if size is None:
-        if len(data.args) > 1 or not small_int(data.args[0], values(data.args[0])):
+        if len(data.args) > 1 or not small_int(values(data.args[0])):
             constant.reasons.append("an empty or negative range gives an empty list where arange raises")
-    if not size and _dtype_name(dtype) is None:
-        constant.reasons.append("without a dtype an empty list is float32")
-    name = _dtype_name(dtype)
-    if name not in (None, "int64", "int32", "float64") and not (size is not None and size < 2**24 and name != "?"):
+        if limit < 2**31 - 1:
+            constant.reasons.append("arange rounds a long range in the dtype itself")
+    elif size == 0:
+        return None
+    elif max(abs(bound) for bound in bounds) > max(limit, 127):
         constant.reasons.append("arange rounds a long range in the dtype itself")
+    if name == "?":
+        constant.reasons.append("arange is not there for every dtype")
+    if not size and _may_be_unset(dtype):
+        constant.reasons.append("without a dtype an empty list is float32")
     return constant

@@ -64,6 +64,8 @@ def weigh_data(site: Site, node: ast.expr, value: Value, case: Case, tensors_wel
         return False
     if value.only(Kind.SEQ) and value.items == () and isinstance(node, (ast.List, ast.Tuple)):
         return False
+    if value.only(Kind.SEQ) and value.size == 0 and isinstance(node, ast.Call):
+        return False
     why = f": {value.why}" if value.why else ""
     if value.only(V.UPLOADABLE | Kind.NONE):
         case.say(f"data: {code}{why}", value.confidence)

@@ -23,6 +23,7 @@ from h2dlint.rules.ladder import (
     pinned,
     pins_in_constructor,
     pure,
+    same_order,
     with_grad,
 )
 from h2dlint.rules.site import WAITS, Case, Site, Trust, weigh_device
@@ -97,7 +98,10 @@ class HostDataNewTensor(Rule):
             return
         dtype = site.argument(None, "dtype")
         # Without a dtype the receiver's is taken, which is not None but unknown.
-        wanted = site.value(dtype) if dtype is not None else V.Value(kind=Kind.DTYPE, dtype=owner.dtype)
+        wanted = site.value(dtype)
+        if dtype is None or wanted.may(Kind.NONE):
+            same = dtype is None or wanted.only(Kind.NONE)
+            wanted = V.Value(kind=Kind.DTYPE, dtype=owner.dtype if same else None)
         constant = constant_form(data, site.value, wanted)
         if constant is not None and constant.function == "full":
             fix = self._new_full(site, constant)
@@ -109,6 +113,8 @@ class HostDataNewTensor(Rule):
     def _new_full(self, site: Site, constant: Constant) -> Fix:
         trust = Trust(site)
         trust.stream()
+        trust.require(not site.hidden_arguments, "some arguments cannot be seen")
+        same_order(site, constant, trust)
         for reason in constant.reasons:
             trust.require(False, reason)
         title = "Make the tensor on the device with new_full"
@@ -129,6 +135,7 @@ class HostDataNewTensor(Rule):
         trust.stream()
         trust.device(mask, device if device is not None else receiver)
         trust.data(value, data)
+        trust.require(not site.hidden_arguments, "some arguments cannot be seen")
         owner = site.value(receiver)
         trust.require(owner.only(Kind.TENSOR), f"{site.code(receiver)} is not proven to be a tensor")
         title = "Copy from pinned memory without blocking"
@@ -149,9 +156,12 @@ class HostDataNewTensor(Rule):
                 grad = call.args[grad_index].value
                 call = calls.remove(call, grad_index)
             call = call.with_changes(func=cst.parse_expression(f"{torch}.tensor"))
-            if calls.find(call, "dtype") is None:
+            given = site.argument(None, "dtype")
+            if given is None or site.value(given).only(Kind.NONE):
                 like = cst.Attribute(calls.plain(func.value), cst.Name("dtype"))
-                call = calls.append(call, calls.keyword("dtype", like))
+                call = calls.set_keyword(call, "dtype", like)
+            elif site.value(given).may(Kind.NONE) and site.value(given).known:
+                raise CannotRewrite("the dtype may be None")
             result = non_blocking_to(pinned(call, site, value), target)
             result = with_grad(result, grad)
         except CannotRewrite:

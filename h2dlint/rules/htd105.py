@@ -13,7 +13,7 @@ from h2dlint.analysis.values import Kind
 from h2dlint.model import Finding, Fix
 from h2dlint.rules.base import Rule
 from h2dlint.rules.ladder import bare, edit_of, non_blocking_to, pins_in_constructor
-from h2dlint.rules.movers import METHODS, legacy_as_tensor, pinned_move, read_move
+from h2dlint.rules.movers import METHODS, is_list, legacy_as_tensor, pinned_move, read_move
 from h2dlint.rules.site import WAITS, Case, Site, Trust
 from h2dlint.syntax.calls import CannotRewrite
 
@@ -90,6 +90,7 @@ class LegacyCudaConstructor(Rule):
 
     def _fix(self, site: Site, data: ast.expr) -> Fix:
         trust = Trust(site)
+        trust.require(is_list(site, data), f"{site.code(data)} may be a torch.Size, which is no data")
         trust.stream()
         trust.device(V.CUDA, None)
         trust.data(site.value(data), data)

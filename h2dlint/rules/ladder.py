@@ -108,6 +108,18 @@ def pins_in_constructor(data: Value) -> bool:
     return data.only(V.PYSCALAR | Kind.SEQ | Kind.NONE)
 
 
+def can_pin(trust: Trust, site: Site, node: ast.expr, value: Value) -> None:
+    """``.pin_memory()`` of ``node`` (an ndarray or a tensor) must copy, and must not raise.
+
+    A pinned tensor is returned as it is, and may be written again. Pinning keeps the strides, and raises where
+    elements share memory; where they are known to, a clone is pinned instead.
+    """
+    if value.may(Kind.TENSOR) and value.memory & (V.PINNED | V.GAPPED):
+        trust.require(False, f"{site.code(node)} may be pinned already, and written again before it is copied")
+    if not (value.only(Kind.TENSOR) and value.memory & V.EXPANDED):
+        trust.require(value.distinct, f"elements of {site.code(node)} may share memory: pin_memory() raises then")
+
+
 def pinned(call: cst.Call, site: Site, data: Value, drop: str | None = "device") -> cst.BaseExpression:
     """A constructor call as a pinned host tensor: the argument ``drop`` goes, pinning comes."""
     index = calls.find(call, drop) if drop is not None else None
@@ -121,12 +133,21 @@ def pinned(call: cst.Call, site: Site, data: Value, drop: str | None = "device")
             call = calls.replace(call, index, cpu) if index is not None else calls.append(call, cpu)
         elif index is not None:
             call = calls.remove(call, index)
+        if data.only(Kind.TENSOR) and data.memory & V.EXPANDED and site.record.callee != "torch.tensor":
+            # Pinning keeps the strides, and raises where elements share memory.
+            return calls.method_call(calls.method_call(call, "clone"), "pin_memory")
         return calls.method_call(call, "pin_memory")
     already = calls.find(call, "pin_memory")
     if already is not None:
         call = calls.replace(call, already, pin)
+        if index is not None and unsettled:
+            return calls.replace(call, index, cpu)
         if index is not None:
-            call = calls.replace(call, index, cpu) if unsettled else calls.remove(call, index)
+            try:
+                return calls.remove(call, index)
+            except CannotRewrite:
+                # A comment stands beside the device: the pinning takes its place.
+                return calls.remove(calls.replace(call, index, pin), already)
         return call
     if unsettled:
         call = calls.replace(call, index, cpu) if index is not None else calls.append(call, cpu)
@@ -150,6 +171,9 @@ def pinned_upload(
     trust.device(mask, device)
     trust.data(value, data)
     in_order(site, device, trust)
+    trust.require(not site.hidden_arguments, "some arguments cannot be seen")
+    if site.record.callee != "torch.tensor" and not pins_in_constructor(value):
+        can_pin(trust, site, data, value)
     if site.call is None:
         return trust.fix("Copy from pinned memory without blocking")
     try:
@@ -184,7 +208,16 @@ def cst_of(call: cst.Call, node: ast.expr, site: Site) -> cst.BaseExpression:
     text = site.module.source.slice(site.module.source.span(node))
     if "\n" in text or "#" in text:
         raise CannotRewrite("the argument spans lines")
+    if isinstance(node, (ast.NamedExpr, ast.Yield, ast.YieldFrom, ast.Starred)):
+        text = f"({text})"
     return cst.parse_expression(text)
+
+
+def same_order(site: Site, constant: Constant, trust: Trust) -> None:
+    """``[c] * n`` evaluates ``c`` first, ``full((n,), c)`` evaluates ``n`` first."""
+    if constant.count is not None and constant.fill is not None:
+        both = pure(site, constant.count) and pure(site, constant.fill)
+        trust.require(both or isinstance(constant.count, ast.Constant), "the order of evaluation changes")
 
 
 def factory_call(site: Site, call: cst.Call, constant: Constant, data_name: str) -> cst.Call:
@@ -225,6 +258,8 @@ def factory_upload(
     """Rung 1 for ``torch.tensor(<constant>, device=device, ..)``: right on every device."""
     trust = Trust(site)
     trust.stream()
+    trust.require(not site.hidden_arguments, "some arguments cannot be seen")
+    same_order(site, constant, trust)
     for reason in constant.reasons:
         trust.require(False, reason)
     title = f"Make the tensor on the device with torch.{constant.function}"

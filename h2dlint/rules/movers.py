@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass, field
 
 import libcst as cst
@@ -13,7 +14,7 @@ from h2dlint.analysis.moves import Move, parse_move
 from h2dlint.analysis.values import Kind, Value
 from h2dlint.model import Confidence, Fix
 from h2dlint.rules.constants import Constant, constant_form
-from h2dlint.rules.ladder import bare, cst_of, edit_of, factory_call, pins_in_constructor, pure, rename
+from h2dlint.rules.ladder import bare, can_pin, cst_of, edit_of, factory_call, pins_in_constructor, pure, rename, same_order
 from h2dlint.rules.site import Case, Site, Trust, looks_like_device
 from h2dlint.syntax import calls
 from h2dlint.syntax.calls import CannotRewrite
@@ -26,6 +27,15 @@ KEEPS_STRIDES = frozenset(
     repeat view_as reshape_as""".split()
 )
 """Methods after which a factory's result has the same strides, made on the device or moved there."""
+
+_KEEPS_MEMORY = KEEPS_STRIDES - {"repeat", "clone", "contiguous"}
+"""Methods after which a pinned source is still pinned and dense."""
+
+_LIST = re.compile(
+    r"(?:list|tuple) (?:built|at)|comprehension|(?:list|tuple|sorted)\(\)|\.tolist\(\)"
+    r"|(?:parameter|field) [\w.]+: (?:typing\.)?(?:Optional\[)?[Ll]ist\b"
+)
+"""Evidence for a list (or a tuple that is not a ``torch.Size``)."""
 
 _EXACT_CASTS = frozenset({"long", "int", "float", "double", "bool"})
 """Casts that give the same values on the host and on the device, for what factories make."""
@@ -71,6 +81,9 @@ def read_move(site: Site) -> Movement | None:
     origin = root
     if origin is None and value.origins:
         origin = value.origins[0]
+    if origin is not None and site.value(origin).device != V.CPU:
+        # Made elsewhere and brought back: the factory did not make it on the host.
+        root, callee, origin = None, "", None
     found = Movement(func.value, value, move, root, callee, chain, _family(_callee(site, origin)))
     if not _weigh(site, found):
         return None
@@ -135,8 +148,11 @@ def _weigh(site: Site, found: Movement) -> bool:
         return True
     code = site.code(move.target)
     target = site.value(move.target)
+    hardware = site.module.other_hardware(site.record.function)
     if move.device == V.CUDA:
         case.say(f"device: {code}")
+    elif hardware:
+        case.say(f"device: {code}, in code for {hardware}", Confidence.LOW)
     elif move.sure:
         case.say(f"device: {code}" + (" (a tensor)" if move.other else ""))
     elif target.known and not target.may(V.DEVICE_LIKE | Kind.TENSOR):
@@ -174,7 +190,7 @@ def pinned_move(site: Site, found: Movement) -> Fix:
     if site.call is None:
         return trust.fix(title)
     try:
-        result = _pin_source(site, found)
+        result = _pin_source(site, found, trust)
     except CannotRewrite:
         return trust.fix(title)
     return trust.fix(title, edit_of(site, result))
@@ -184,40 +200,59 @@ def _name(site: Site, found: Movement) -> str:
     return site.code(found.move.target) if found.move.target is not None else "cuda"
 
 
-def _pin_source(site: Site, found: Movement) -> cst.Call:
+def _pin_source(site: Site, found: Movement, trust: Trust) -> cst.Call:
+    """The move, not blocking, with its source pinned: where it is made, or just before it is moved."""
     assert site.call is not None and site.record.method is not None
     call = non_blocking(bare(site.call), site, site.record.method)
-    func = call.func
-    assert isinstance(func, cst.Attribute)
+    if found.family == "legacy" and found.root is not None and len(found.root.args) == 1:
+        data = found.root.args[0]
+        trust.require(is_list(site, data), f"{site.code(data)} may be a torch.Size, which is no data")
+    swap = _pinned_root(site, found)
+    if swap is not None:
+        changed = call.deep_replace(*swap)
+        assert isinstance(changed, cst.Call)
+        return changed
+    can_pin(trust, site, found.receiver, found.value)
+    if found.value.memory & V.EXPANDED:
+        call = calls.chain(call, "clone")
+    return calls.chain(call, "pin_memory")
+
+
+def _pinned_root(site: Site, found: Movement) -> tuple[cst.Call, cst.Call] | None:
+    """The constructor under the move and its pinned form; ``None`` where it cannot be pinned there."""
     root = found.root
-    unsettled = site.record.default_device != V.CPU
-    direct = root is not None and all(step in KEEPS_STRIDES - {"repeat", "clone", "contiguous"} for step in found.chain)
-    if direct and root is not None and found.root_callee in ("torch.tensor", "torch.as_tensor", "torch.asarray"):
-        data = root.args[0] if root.args else root.keywords[0].value
-        inner = site.call_node(root)
-        simple = inner is not None and all(arg.star == "" for arg in inner.args)
-        if inner is not None and simple and pins_in_constructor(site.value(data)) and _plain_constructor(inner):
-            new = inner if found.root_callee == "torch.tensor" else rename(site, inner, "tensor")
-            if unsettled and calls.find(new, "device") is None:
-                new = calls.append(new, calls.keyword("device", cst.SimpleString('"cpu"')))
-            new = calls.set_keyword(new, "pin_memory", _TRUE)
-            changed = call.deep_replace(inner, new)
-            assert isinstance(changed, cst.Call)
-            return changed
-    if direct and found.family == "legacy" and root is not None:
-        legacy = _legacy(site, root)
-        if legacy is not None:
-            inner, new = legacy
-            changed = call.deep_replace(inner, new)
-            assert isinstance(changed, cst.Call)
-            return changed
-    pin = calls.method_call(func.value, "pin_memory", like=func)
-    return call.with_changes(func=func.with_changes(value=pin))
+    if root is None or any(step not in _KEEPS_MEMORY for step in found.chain):
+        return None
+    if found.family == "legacy":
+        return _legacy(site, root)
+    inner = site.call_node(root)
+    if inner is None or found.root_callee not in T.CONSTRUCTORS or any(arg.star for arg in inner.args):
+        return None
+    given = {k.arg: k.value for k in root.keywords}
+    data = root.args[0] if len(root.args) == 1 else given.get("data") or given.get("obj")
+    if len(root.args) > 1 or data is None or not pins_in_constructor(site.value(data)):
+        return None
+    if set(given) - {"data", "obj", "dtype", "device", "requires_grad", "pin_memory"}:
+        return None
+    new = inner
+    if found.root_callee != "torch.tensor":
+        new = rename(site, inner, "tensor")
+        index = calls.find(new, "obj")
+        if index is not None:
+            new = calls.replace(new, index, calls.keyword("data", new.args[index].value))
+    if site.record.default_device != V.CPU and calls.find(new, "device") is None:
+        new = calls.append(new, calls.keyword("device", cst.SimpleString('"cpu"')))
+    return inner, calls.set_keyword(new, "pin_memory", _TRUE)
 
 
-def _plain_constructor(inner: cst.Call) -> bool:
-    """``tensor(data, ..)`` with the data first and nothing else by position."""
-    return bool(inner.args) and all(arg.keyword is not None for arg in inner.args[1:])
+def is_list(site: Site, node: ast.expr) -> bool:
+    """The expression is a list, or a tuple that is not a ``torch.Size``."""
+    value = site.value(node)
+    if value.only(Kind.NDARRAY) or isinstance(node, (ast.List, ast.Tuple, ast.ListComp)):
+        return True
+    if isinstance(node, ast.IfExp):
+        return is_list(site, node.body) and is_list(site, node.orelse)
+    return value.only(Kind.SEQ) and bool(_LIST.match(value.why))
 
 
 def _legacy(site: Site, root: ast.Call) -> tuple[cst.Call, cst.Call] | None:
@@ -251,6 +286,7 @@ def _device_argument(site: Site, found: Movement, trust: Trust) -> cst.BaseExpre
     if target is None:
         return cst.SimpleString('"cuda"')
     value = site.value(target)
+    trust.require(not found.chain or pure(site, target), "the order of evaluation changes")
     trust.require(found.move.sure, f"{site.code(target)} is not proven to be a device")
     trust.require(not found.move.device & V.UNSET, f"{site.code(target)} may be None")
     assert site.call is not None
@@ -349,6 +385,7 @@ def constant_move(site: Site, found: Movement) -> Fix | None:
         return None
     trust = Trust(site)
     trust.stream()
+    same_order(site, constant, trust)
     for reason in constant.reasons:
         trust.require(False, reason)
     try:

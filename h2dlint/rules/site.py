@@ -145,17 +145,19 @@ def weigh_device(site: Site, node: ast.expr, case: Case) -> int:
     mask = device_mask(value)
     if not mask & V.CUDA:
         return 0
-    code = site.code(node)
+    hardware = site.module.other_hardware(site.record.function)
+    if hardware and mask != V.CUDA:
+        case.say(f"device: {site.code(node)}, in code for {hardware}", Confidence.LOW)
+        return mask
+    why = f": {value.why}" if value.why and value.why != "literal" else ""
+    line = f"device: {site.code(node)}{why}"
     if mask == V.CUDA:
-        case.say(f"device: {code}" + (f" ({value.why})" if value.why and value.why != "literal" else ""))
-    elif mask & ~V.UNSET == V.SOME_DEVICE:
-        told = value.only(Kind.DEVICE | Kind.TENSOR | Kind.NONE) or looks_like_device(node)
-        case.say(
-            f"device: {code}" + ("" if value.known else ", not known"),
-            Confidence.HIGH if told else Confidence.MEDIUM,
-        )
+        case.say(line)
+    elif mask & ~V.UNSET != V.SOME_DEVICE:
+        case.say(f"{line}, CUDA on one branch")
     else:
-        case.say(f"device: {code}, CUDA on one branch")
+        told = value.only(Kind.DEVICE | Kind.TENSOR | Kind.NONE) or looks_like_device(node)
+        case.say(line if value.known else f"{line}, not known", Confidence.HIGH if told else Confidence.MEDIUM)
     return mask
 
 

@@ -69,13 +69,27 @@ def remove(call: cst.Call, index: int) -> cst.Call:
     if any(has_comment(space) for space in _whitespace(gone)):
         raise CannotRewrite("a comment stands beside the argument")
     if index == len(args) and args:
-        last = args[-1]
-        if any(has_comment(space) for space in _whitespace(last)):
-            raise CannotRewrite("a comment stands beside the argument")
-        args[-1] = last.with_changes(comma=gone.comma, whitespace_after_arg=gone.whitespace_after_arg)
+        args[-1] = _end_as(args[-1], gone)
     if not args:
         return call.with_changes(args=args, whitespace_before_args=_tight_if_empty(call))
     return call.with_changes(args=args)
+
+
+def _end_as(last: cst.Arg, gone: cst.Arg) -> cst.Arg:
+    """``last`` as the new end of the arguments, laid out as ``gone`` was; a comment behind it stays."""
+    ended = last.with_changes(comma=gone.comma, whitespace_after_arg=gone.whitespace_after_arg)
+    if not any(has_comment(space) for space in _whitespace(last)):
+        return ended
+    if not (isinstance(last.comma, cst.Comma) and isinstance(gone.comma, cst.Comma)):
+        raise CannotRewrite("a comment stands beside the argument")
+    old, new = last.comma.whitespace_after, gone.comma.whitespace_after
+    before = (last.whitespace_after_arg, last.comma.whitespace_before)
+    if any(map(has_comment, before)) or not (
+        isinstance(old, cst.ParenthesizedWhitespace) and isinstance(new, cst.ParenthesizedWhitespace)
+    ):
+        raise CannotRewrite("a comment stands beside the argument")
+    after = new.with_changes(first_line=old.first_line, empty_lines=old.empty_lines)
+    return ended.with_changes(comma=gone.comma.with_changes(whitespace_after=after))
 
 
 def _tight_if_empty(call: cst.Call) -> cst.BaseParenthesizableWhitespace:
@@ -117,8 +131,15 @@ def append(call: cst.Call, arg: cst.Arg) -> cst.Call:
         args[-1] = last.with_changes(comma=cst.Comma(whitespace_after=separator))
         args.append(arg.with_changes(comma=trailing, whitespace_after_arg=last.whitespace_after_arg))
     else:
-        if has_comment(last.whitespace_after_arg):
-            raise CannotRewrite("a comment stands after the last argument")
+        after = last.whitespace_after_arg
+        if has_comment(after):
+            # It stays with the argument that it follows.
+            if not isinstance(after, cst.ParenthesizedWhitespace) or after.empty_lines:
+                raise CannotRewrite("a comment stands after the last argument")
+            if not isinstance(call.whitespace_before_args, cst.ParenthesizedWhitespace):
+                raise CannotRewrite("a comment stands after the last argument")
+            separator = _bare(call.whitespace_before_args).with_changes(first_line=after.first_line)
+            last = last.with_changes(whitespace_after_arg=_bare(after))
         args[-1] = last.with_changes(
             comma=cst.Comma(whitespace_after=separator), whitespace_after_arg=cst.SimpleWhitespace("")
         )
@@ -144,9 +165,9 @@ def set_keyword(call: cst.Call, name: str, value: cst.BaseExpression) -> cst.Cal
 
 
 def method_call(
-    receiver: cst.BaseExpression, method: str, args: Sequence[cst.Arg] = (), like: cst.Attribute | None = None
+    receiver: cst.BaseExpression, method: str, args: Sequence[cst.Arg] = ()
 ) -> cst.Call:
-    """``receiver.method(args)``; the dot is spaced as in ``like``."""
+    """``receiver.method(args)``."""
     spaced = [
         arg.with_changes(
             comma=cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
@@ -157,9 +178,26 @@ def method_call(
         for position, arg in enumerate(args)
     ]
     attribute = cst.Attribute(value=receiver, attr=cst.Name(method))
-    if like is not None:
-        attribute = attribute.with_changes(dot=like.dot)
     return cst.Call(func=attribute, args=spaced)
+
+
+def chain(call: cst.Call, method: str) -> cst.Call:
+    """``a.b(..)`` as ``a.method().b(..)``: on a line of its own where ``b`` is on one.
+
+    A comment at the end of the line of ``a`` stays there, comment lines above ``b`` stay above ``b``.
+    """
+    func = call.func
+    assert isinstance(func, cst.Attribute)
+    mine = theirs = func.dot
+    space = func.dot.whitespace_before
+    if isinstance(space, cst.ParenthesizedWhitespace):
+        mine = mine.with_changes(whitespace_before=space.with_changes(empty_lines=[]))
+        own = _bare(space).with_changes(empty_lines=space.empty_lines)
+        theirs = theirs.with_changes(whitespace_before=own)
+    if has_comment(func.dot.whitespace_after):
+        raise CannotRewrite("a comment stands behind the dot")
+    inner = cst.Call(func=cst.Attribute(value=func.value, attr=cst.Name(method), dot=mine))
+    return call.with_changes(func=func.with_changes(value=inner, dot=theirs))
 
 
 def plain(expression: cst.BaseExpression) -> cst.BaseExpression:

@@ -173,7 +173,7 @@ def test_any_other_exception_is_internal() -> None:
     error = only_error(lint("blocks(1)\ncrash()\n"))
     assert (error.kind, error.line) == (ErrorKind.INTERNAL, None)
     assert error.message.startswith("ZeroDivisionError: no such thing (in h2dlint.engine.runner:")
-    assert error.message.endswith(", _check)")
+    assert error.message.endswith(", check)")
 
 
 def test_encoding_errors_have_their_line() -> None:
