@@ -24,7 +24,9 @@ _SEQUENCES = frozenset(
     """list tuple List Tuple Sequence MutableSequence Collection deque Deque range Iterable Iterator
     Generator""".split()
 )
-_DICTS = frozenset("set frozenset Set FrozenSet AbstractSet MutableSet dict Dict Mapping MutableMapping DefaultDict defaultdict OrderedDict Counter".split())
+_DICTS = frozenset(
+    "set frozenset Set FrozenSet AbstractSet MutableSet dict Dict Mapping MutableMapping DefaultDict defaultdict OrderedDict Counter".split()
+)
 _TENSORS = frozenset(
     "torch.Tensor torch.nn.Parameter torch.nn.parameter.Parameter torch.FloatTensor torch.LongTensor "
     "torch.IntTensor torch.BoolTensor torch.HalfTensor torch.DoubleTensor torch.BFloat16Tensor torch.ByteTensor".split()

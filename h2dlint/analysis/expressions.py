@@ -15,6 +15,7 @@ from h2dlint.analysis.operators import binary, compared, index_tensor
 from h2dlint.analysis.outline import dotted
 from h2dlint.analysis.records import Env, Frame, Records
 from h2dlint.analysis.values import Kind, Value, join
+from h2dlint.model import Confidence
 
 _BUILTINS = frozenset(dir(builtins))
 
@@ -347,7 +348,20 @@ class Expressions:
             frame.env = refined if refined is not None else env.copy()
             branches.append(self.eval(branch, frame))
         frame.env = env
-        return join(branches[0], branches[1])
+        result = join(branches[0], branches[1])
+        presumed = self._presumed(node.test)
+        if presumed is not None:
+            likely = branches[0] if presumed else branches[1]
+            if likely.only(V.DEVICE_LIKE) and likely.device == V.CPU:
+                result = replace(result, confidence=Confidence.LOW, why="cpu unless a caller says otherwise")
+        return result
+
+    def _presumed(self, test: ast.expr) -> bool | None:
+        """What a test gives where a boolean parameter keeps its default."""
+        if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+            inner = self._presumed(test.operand)
+            return None if inner is None else not inner
+        return self._scratch.get(id(test), V.UNKNOWN).presumed
 
     def _namedexpr(self, node: ast.NamedExpr, frame: Frame) -> Value:
         value = self.eval(node.value, frame)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from h2dlint.analysis import tensors
 from h2dlint.analysis import values as V
 from h2dlint.analysis.annotations import annotation_value
+from h2dlint.analysis.attributes import assigned_to_self, assigns_self, keep_last, rebound, settled
 from h2dlint.analysis.outline import ClassInfo, FunctionInfo, Outline
 from h2dlint.analysis.records import Env, Frame
 from h2dlint.analysis.statements import Statements
@@ -84,6 +85,8 @@ class Interpreter(Statements):
         )
         self._bind_parameters(function, call, bound, frame)
         end = self.block(function.node.body, frame)
+        if sink is not None:
+            keep_last(sink, [*frame.exits, *([end] if end is not None else [])])
         result = frame.returned
         if end is not None:
             result = join(result, V.NONE) if result is not None else V.NONE
@@ -150,6 +153,8 @@ class Interpreter(Statements):
                 annotated = join(annotated, V.NONE)
             text = ast.unparse(arg.annotation) if arg.annotation is not None else ""
             value = annotated.because(f"parameter {arg.arg}: {text}")
+            if given is None and isinstance(default, ast.Constant) and isinstance(default.value, bool):
+                value = replace(value, presumed=default.value)
             if given is not None and given.kind & value.kind and given.kind != V.ANY:
                 # The caller knows more: the device of a tensor, the element of a list.
                 return replace(given, kind=given.kind & value.kind or value.kind)
@@ -159,6 +164,8 @@ class Interpreter(Statements):
         if default is None:
             return V.UNKNOWN
         value = self._quiet(default, frame)
+        if isinstance(value.const, bool):
+            return replace(V.UNKNOWN, presumed=value.const) if not called else value
         if called:
             return value
         if none_default:
@@ -277,15 +284,15 @@ class Interpreter(Statements):
         self._attributes[id(cls)] = collected
         outer = Frame(None, self.globals, record=False, default_devices=[self.default_device])
         for name, node in cls.attributes.items():
-            collected[name] = _settled(name, self.eval(node, outer))
-        writers = [m for m in cls.methods.values() if _assigns_self(m)]
+            collected[name] = settled(name, self.eval(node, outer))
+        writers = [m for m in cls.methods.values() if assigns_self(m)]
         writers.sort(key=lambda m: m.short != "__init__")
         for _ in range(2 if len(writers) > 1 else 1):
             for method in writers:
                 sink: dict[str, Value] = {}
                 if id(method) in self._running or frame.depth >= MAX_DEPTH:
                     # What it assigns is not known.
-                    for name in _assigned_to_self(method):
+                    for name in assigned_to_self(method):
                         collected[name] = V.UNKNOWN
                     continue
                 self._running.add(id(method))
@@ -294,7 +301,7 @@ class Interpreter(Statements):
                 finally:
                     self._running.discard(id(method))
                 for name, value in sink.items():
-                    value = _settled(name, value)
+                    value = settled(name, value)
                     collected[name] = join(collected[name], value) if name in collected else value
         return collected
 
@@ -318,7 +325,7 @@ class Interpreter(Statements):
         closure = frame.env.copy()
         if frame.closure is not None:
             closure.names = {**frame.closure.names, **closure.names}
-        for name in _rebound(frame.function, info):
+        for name in rebound(frame.function, info):
             if name in closure.names:
                 closure.bind(name, V.UNKNOWN)
         self._run(info, None, None, record=True, depth=frame.depth, closure=closure)
@@ -345,38 +352,3 @@ class Interpreter(Statements):
             inner.statement = statement
             self.block([statement], inner)
         return True
-
-
-def _settled(name: str, value: Value) -> Value:
-    """A value as an attribute, seen from another method."""
-    why = value.why and f"self.{name}: {value.why}"
-    return replace(value, origins=(), why=why, const=V.MISSING)
-
-
-def _assigned_to_self(method: FunctionInfo) -> set[str]:
-    return {
-        node.attr
-        for node in ast.walk(method.node)
-        if isinstance(node, ast.Attribute)
-        and isinstance(node.ctx, ast.Store)
-        and isinstance(node.value, ast.Name)
-        and node.value.id == "self"
-    }
-
-
-def _assigns_self(method: FunctionInfo) -> bool:
-    return bool(_assigned_to_self(method))
-
-
-def _rebound(outer: FunctionInfo | None, inner: FunctionInfo) -> set[str]:
-    """Names that ``outer`` assigns again after ``inner`` is defined, or that ``inner`` declares nonlocal."""
-    names: set[str] = set()
-    if outer is None:
-        return names
-    end = inner.lines[1]
-    for node in ast.walk(outer.node):
-        if isinstance(node, ast.Nonlocal):
-            names.update(node.names)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.lineno > end:
-            names.add(node.id)
-    return names

@@ -27,7 +27,7 @@ _COMPILED_DECORATOR = re.compile(
 )
 
 _OTHER_HARDWARE = frozenset("npu xpu hpu mps mlx musa tpu xla ascend habana gaudi neuron".split())
-_WORD = re.compile(r"[a-z0-9]+")
+_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
 
 
 class ModuleAnalysis:
@@ -116,7 +116,8 @@ class ModuleAnalysis:
 
 
 def _named_hardware(text: str) -> str:
-    return next((word for word in _WORD.findall(text.lower()) if word in _OTHER_HARDWARE), "")
+    words = (word.lower() for word in _WORD.findall(text))
+    return next((word for word in words if word in _OTHER_HARDWARE), "")
 
 
 def _imported_hardware(tree: ast.Module) -> str:

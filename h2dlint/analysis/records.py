@@ -113,3 +113,5 @@ class Frame:
     continues: list[Env] = field(default_factory=list)
     sink: dict[str, Value] | None = None
     """Where assignments to attributes of ``self`` are collected."""
+    exits: list[Env] = field(default_factory=list)
+    """The environment at each way out, where ``sink`` collects."""

@@ -129,6 +129,8 @@ class Statements(Calls):
     def do_return(self, node: ast.Return, frame: Frame) -> bool:
         value = V.NONE if node.value is None else self.eval(node.value, frame)
         frame.returned = value if frame.returned is None else join(frame.returned, value)
+        if frame.sink is not None:
+            frame.exits.append(frame.env)
         return False
 
     def do_raise(self, node: ast.Raise, frame: Frame) -> bool:

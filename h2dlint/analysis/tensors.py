@@ -178,7 +178,8 @@ def _device(call: Call) -> Value:
     return Value(
         kind=Kind.DEVICE,
         device=mask & ~V.UNSET or V.SOME_DEVICE,
-        why=f"torch.device at line {call.node.lineno}",
+        confidence=first.confidence if first.known else Confidence.HIGH,
+        why=first.why if first.confidence is Confidence.LOW else f"torch.device at line {call.node.lineno}",
     )
 
 

@@ -89,6 +89,7 @@ class Value:
         elem: join of the elements of a sequence, ndarray or dict.
         items: each item, for a sequence of known length.
         const: the constant, for literals.
+        presumed: the default of a boolean parameter, which most callers leave as it is.
         qual: dotted name of a module, function or class.
         func: a function of the project; cls: an instance's class; klass: a class itself.
         origins: the calls that made this tensor on the host, so far as they were seen.
@@ -108,6 +109,7 @@ class Value:
     elem: Value | None = None
     items: tuple[Value, ...] | None = None
     const: Any = MISSING
+    presumed: bool | None = None
     qual: str | None = None
     func: FunctionInfo | None = None
     cls: ClassInfo | None = None

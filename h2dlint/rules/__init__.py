@@ -31,9 +31,7 @@ def all_rules() -> tuple[Rule, ...]:
     return tuple(sorted(rules, key=lambda rule: rule.code))
 
 
-def check_module(
-    source: SourceText, path: str, rules: Sequence[Rule], options: Options
-) -> list[Finding]:
+def check_module(source: SourceText, path: str, rules: Sequence[Rule], options: Options) -> list[Finding]:
     """Lint one module.
 
     Args:

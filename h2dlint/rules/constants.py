@@ -204,7 +204,11 @@ def _repeated(data: ast.BinOp, values: Values, dtype: Value | None) -> Constant 
 def _range(data: ast.Call, values: Values, dtype: Value | None) -> Constant | None:
     """``range(..)`` and ``list(range(..))``."""
     func = values(data.func).qual
-    if func in ("builtins.list", "builtins.tuple") and len(data.args) == 1 and isinstance(data.args[0], ast.Call):
+    if (
+        func in ("builtins.list", "builtins.tuple")
+        and len(data.args) == 1
+        and isinstance(data.args[0], ast.Call)
+    ):
         return _range(data.args[0], values, dtype)
     if func != "builtins.range" or not data.args or data.keywords:
         return None

@@ -15,13 +15,13 @@ class HostDataAsTensorOnDevice(Rule):
     """Host data is converted directly to a tensor on the device.
 
     ## What it does
-    Reports `torch.as_tensor(data, device=device)` and `torch.asarray(data, device=device)` where `data` is host data and
-    `device` is, or may be, an accelerator. Both functions are commonly given tensors, which may be on the device already:
-    with data of unknown kind the finding is of low confidence.
+    Reports `torch.as_tensor(data, device=device)` and `torch.asarray(data, device=device)` where `data` is
+    host data and `device` is, or may be, an accelerator. Both functions are commonly given tensors, which may
+    be on the device already: with data of unknown kind the finding is of low confidence.
 
     ## Why it blocks
-    Neither function shares memory across devices: the data is put into pageable host memory, copied, and the stream is
-    synchronized.
+    Neither function shares memory across devices: the data is put into pageable host memory, copied, and the
+    stream is synchronized.
 
     ## Example
     ```python
@@ -42,12 +42,14 @@ class HostDataAsTensorOnDevice(Rule):
     ```
 
     ## Fix safety
-    As for HTD101. Neither function has `pin_memory`: lists go through `torch.tensor(.., pin_memory=True)`, ndarrays through
-    `.pin_memory()`.
+    As for HTD101. Neither function has `pin_memory`: lists go through `torch.tensor(.., pin_memory=True)`,
+    ndarrays and host tensors through `.pin_memory()`. That raises where elements share memory (an array from
+    `np.broadcast_to`; of a tensor that was expanded a clone is pinned), and of a tensor that is pinned
+    already it returns the same tensor, which may be written again: unsafe where neither can be ruled out.
 
     ## Measured
-    Behind 20 ms of queued work on an H200 (torch 2.11): `as_tensor` of a list or an ndarray holds the host for 20.2 ms, of
-    a device tensor for 0.01 ms.
+    Behind 20 ms of queued work on an H200 (torch 2.11): `as_tensor` of a list or an ndarray holds the host
+    for 20.2 ms, of a device tensor for 0.01 ms.
 
     ## References
     - [torch.as_tensor](https://pytorch.org/docs/stable/generated/torch.as_tensor.html)

@@ -15,12 +15,12 @@ class ConstantTensorOnDevice(Rule):
     """A constant is built on the host for the device, although a device factory makes it there.
 
     ## What it does
-    Reports `torch.tensor(value, device=device)` (and `as_tensor`, `asarray`) where the data is a Python scalar, a list of
-    one scalar, a repeated scalar (`[c] * n`), nested lists of one constant, or a range.
+    Reports `torch.tensor(value, device=device)` (and `as_tensor`, `asarray`) where the data is a Python
+    scalar, a list of one scalar, a repeated scalar (`[c] * n`), nested lists of one constant, or a range.
 
     ## Why it blocks
-    The value is written to pageable host memory, copied, and the stream is synchronized. A factory launches a kernel that
-    takes the value as an argument: nothing is copied and nobody waits.
+    The value is written to pageable host memory, copied, and the stream is synchronized. A factory launches a
+    kernel that takes the value as an argument: nothing is copied and nobody waits.
 
     ## Example
     ```python
@@ -39,14 +39,15 @@ class ConstantTensorOnDevice(Rule):
     ```
 
     ## Fix safety
-    Right on every device, so no proof of the device is needed. Unsafe where the two forms differ at an edge: a float that
-    may lie beyond float32 (`torch.full` raises, `torch.tensor` gives inf), an int beyond int64 in a floating dtype, a count
-    that may be negative, a list without a dtype that may be empty (an empty list is float32), and where the module uses
-    streams, events or threads.
+    Right on every device, so no proof of the device is needed. Unsafe where the two forms differ at an edge:
+    a number that may not fit the dtype (`torch.full` raises for a float beyond float32, where `torch.tensor`
+    gives inf), a count that may be negative, a list without a dtype that may be empty (an empty list is
+    float32), a range that may be empty or that the dtype cannot hold exactly, arguments hidden in `**kwargs`,
+    and where the module uses streams, events or threads.
 
     ## Measured
-    Behind 20 ms of queued work on an H200 (torch 2.11): `torch.tensor(3.0, device=d)` holds the host for 20.2 ms,
-    `torch.full((), 3.0, device=d)` for 0.01 ms. On an idle stream: 14 us against 9 us.
+    Behind 20 ms of queued work on an H200 (torch 2.11): `torch.tensor(3.0, device=d)` holds the host for 20.2
+    ms, `torch.full((), 3.0, device=d)` for 0.01 ms. On an idle stream: 14 us against 9 us.
 
     ## References
     - [torch.full](https://pytorch.org/docs/stable/generated/torch.full.html)

@@ -35,10 +35,12 @@ class HostDataNewTensor(Rule):
     """A device tensor's `new_tensor` or `new` is given host data.
 
     ## What it does
-    Reports `x.new_tensor(data)` and `x.new([..])` where `data` is host data and `x` is, or may be, on an accelerator.
+    Reports `x.new_tensor(data)` and `x.new([..])` where `data` is host data and `x` is, or may be, on an
+    accelerator.
 
     ## Why it blocks
-    As `torch.tensor(data, device=x.device)`: a copy from pageable memory, then a synchronization of the stream.
+    As `torch.tensor(data, device=x.device)`: a copy from pageable memory, then a synchronization of the
+    stream.
 
     ## Example
     ```python
@@ -57,12 +59,13 @@ class HostDataNewTensor(Rule):
     ```
 
     ## Fix safety
-    Constants become `x.new_full(..)`, right on every device. Other data is pinned as for HTD101, with the dtype and device
-    of `x` spelled out; that fix is unsafe unless `x` is proven to be on CUDA or ROCm, or `assume-cuda` is set.
+    Constants become `x.new_full(..)`, right on every device, with the edges of HTD103. Other data is pinned
+    as for HTD101, with the dtype and device of `x` spelled out; that fix is unsafe unless `x` is proven to be
+    on CUDA or ROCm, or `assume-cuda` is set.
 
     ## Measured
-    Behind 20 ms of queued work on an H200 (torch 2.11): `x.new_tensor([..])` holds the host for 20.2 ms, `x.new_full` for
-    0.01 ms.
+    Behind 20 ms of queued work on an H200 (torch 2.11): `x.new_tensor([..])` holds the host for 20.2 ms,
+    `x.new_full` for 0.01 ms.
 
     ## References
     - [torch.Tensor.new_tensor](https://pytorch.org/docs/stable/generated/torch.Tensor.new_tensor.html)
@@ -93,7 +96,9 @@ class HostDataNewTensor(Rule):
         else:
             mask = device_mask(owner) & ~V.UNSET
             known = owner.only(Kind.TENSOR | Kind.NONE)
-            case.say(f"device: that of {site.code(receiver)}", Confidence.HIGH if known else Confidence.MEDIUM)
+            case.say(
+                f"device: that of {site.code(receiver)}", Confidence.HIGH if known else Confidence.MEDIUM
+            )
         if not mask & V.CUDA or not weigh_data(site, data, site.value(data), case, tensors_welcome=False):
             return
         dtype = site.argument(None, "dtype")
@@ -129,7 +134,9 @@ class HostDataNewTensor(Rule):
             return trust.fix(title)
         return trust.fix(title, edit_of(site, call))
 
-    def _pinned(self, site: Site, data: ast.expr, receiver: ast.expr, device: ast.expr | None, mask: int) -> Fix:
+    def _pinned(
+        self, site: Site, data: ast.expr, receiver: ast.expr, device: ast.expr | None, mask: int
+    ) -> Fix:
         trust = Trust(site)
         value = site.value(data)
         trust.stream()
@@ -166,5 +173,7 @@ class HostDataNewTensor(Rule):
             result = with_grad(result, grad)
         except CannotRewrite:
             return trust.fix(title)
-        trust.require(pins_in_constructor(value) or value.only(V.UPLOADABLE), "the kind of the data is not known")
+        trust.require(
+            pins_in_constructor(value) or value.only(V.UPLOADABLE), "the kind of the data is not known"
+        )
         return trust.fix(title, edit_of(site, result))

@@ -13,7 +13,8 @@ from h2dlint.analysis.values import Kind
 from h2dlint.model import Finding, Fix
 from h2dlint.rules.base import Rule
 from h2dlint.rules.ladder import bare, edit_of, non_blocking_to, pins_in_constructor
-from h2dlint.rules.movers import METHODS, is_list, legacy_as_tensor, pinned_move, read_move
+from h2dlint.rules.movers import METHODS, read_move
+from h2dlint.rules.pinned_moves import is_list, legacy_as_tensor, pinned_move
 from h2dlint.rules.site import WAITS, Case, Site, Trust
 from h2dlint.syntax.calls import CannotRewrite
 
@@ -22,8 +23,9 @@ class LegacyCudaConstructor(Rule):
     """A legacy typed constructor uploads host data.
 
     ## What it does
-    Reports `torch.cuda.LongTensor([..])` over host data, and `torch.LongTensor([..]).cuda()` or `.to(device)` for every
-    legacy constructor (`FloatTensor`, `Tensor`, ..). A legacy constructor over sizes copies nothing and is silent.
+    Reports `torch.cuda.LongTensor([..])` over host data, and `torch.LongTensor([..]).cuda()` or `.to(device)`
+    for every legacy constructor (`FloatTensor`, `Tensor`, ..). A legacy constructor over sizes copies nothing
+    and is silent.
 
     ## Why it blocks
     As `torch.tensor(data, device="cuda")`: a copy from pageable memory, then a synchronization of the stream.
@@ -45,12 +47,13 @@ class LegacyCudaConstructor(Rule):
     ```
 
     ## Fix safety
-    The constructor becomes `torch.tensor` with the dtype spelled out, pinned. Safe where the data is proven to be a list or
-    tuple and the module uses no streams, events or threads.
+    The constructor becomes `torch.tensor` with the dtype spelled out, pinned. Safe where the data is proven
+    to be a list (or a tuple that is no `torch.Size`, which would be a shape) and the module uses no streams,
+    events or threads. A CUDA constructor over an ndarray is reported without a fix.
 
     ## Measured
-    Behind 20 ms of queued work on an H200 (torch 2.11): `torch.cuda.LongTensor([..])` and `torch.LongTensor([..]).cuda()`
-    hold the host for 20.2 ms.
+    Behind 20 ms of queued work on an H200 (torch 2.11): `torch.cuda.LongTensor([..])` and
+    `torch.LongTensor([..]).cuda()` hold the host for 20.2 ms.
 
     ## References
     - [torch.Tensor: legacy constructors](https://pytorch.org/docs/stable/tensors.html)
@@ -86,7 +89,11 @@ class LegacyCudaConstructor(Rule):
     def _is_data(self, site: Site, node: ast.expr) -> bool:
         """A list, tuple or ndarray with something in it; a number or a shape is a size."""
         value = site.value(node)
-        return value.only(Kind.SEQ | Kind.NDARRAY) and value.items != () and value.why not in (".shape", ".size()")
+        return (
+            value.only(Kind.SEQ | Kind.NDARRAY)
+            and value.items != ()
+            and value.why not in (".shape", ".size()")
+        )
 
     def _fix(self, site: Site, data: ast.expr) -> Fix:
         trust = Trust(site)

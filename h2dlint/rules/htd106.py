@@ -18,7 +18,8 @@ class PinnedConstructorOnDevice(Rule):
     Reports `torch.tensor(data, device=device, pin_memory=True)` where `device` is, or may be, an accelerator.
 
     ## Why it blocks
-    With a device the constructor builds the tensor in pageable memory and copies it blocking; `pin_memory` is ignored.
+    With a device the constructor builds the tensor in pageable memory and copies it blocking; `pin_memory` is
+    ignored.
 
     ## Example
     ```python
@@ -40,7 +41,8 @@ class PinnedConstructorOnDevice(Rule):
     As for HTD101.
 
     ## Measured
-    Behind 20 ms of queued work on an H200 (torch 2.11) the host is held for 20.3 ms although `pin_memory=True` is given.
+    Behind 20 ms of queued work on an H200 (torch 2.11) the host is held for 20.3 ms although
+    `pin_memory=True` is given.
 
     ## References
     - `torch/csrc/utils/tensor_new.cpp`, `internal_new_from_data`

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 
 from h2dlint.model import Finding
 from h2dlint.rules.base import Rule
-from h2dlint.rules.movers import METHODS, factory_move, pinned_move, read_move
+from h2dlint.rules.factory_moves import factory_move
+from h2dlint.rules.movers import METHODS, read_move
+from h2dlint.rules.pinned_moves import pinned_move
 from h2dlint.rules.site import WAITS, Site
 
 
@@ -14,12 +16,12 @@ class HostFactoryMoved(Rule):
     """A factory makes a tensor on the host, which is then moved to the device.
 
     ## What it does
-    Reports `torch.zeros(..).to(device)` and the same for `ones`, `full`, `arange`, `eye`, `empty`, `linspace` and the random
-    factories, in one expression, through views, or through names.
+    Reports `torch.zeros(..).to(device)` and the same for `ones`, `full`, `arange`, `eye`, `empty`, `linspace`
+    and the random factories, in one expression, through views, or through names.
 
     ## Why it blocks
-    The copy from pageable memory synchronizes the stream. The factory could have made the tensor on the device, where nothing
-    is copied.
+    The copy from pageable memory synchronizes the stream. The factory could have made the tensor on the
+    device, where nothing is copied.
 
     ## Example
     ```python
@@ -38,10 +40,11 @@ class HostFactoryMoved(Rule):
     ```
 
     ## Fix safety
-    The device goes into the factory where the tensor is the same in every respect: through views that keep the strides, not
-    through `expand` or slices, not for a float `arange` or `linspace` (other rounding on the device), never for random
-    factories (the generator of the device draws other numbers); those are pinned instead. Right on every device that is
-    proven to be one. Unsafe where the device may be `None` or where the module uses streams, events or threads.
+    The device goes into the factory where the tensor is the same in every respect: through views that keep
+    the strides, not through `expand` or slices, not for a float `arange` or `linspace` (other rounding on the
+    device), never for random factories (the generator of the device draws other numbers); those are pinned
+    instead. Right on every device that is proven to be one. Unsafe where the device may be `None` or where
+    the module uses streams, events or threads.
 
     ## Measured
     Behind 20 ms of queued work on an H200 (torch 2.11): `torch.arange(8).to(d)` holds the host for 20.2 ms,

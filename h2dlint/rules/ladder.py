@@ -15,7 +15,9 @@ from h2dlint.syntax import calls
 from h2dlint.syntax.calls import CannotRewrite
 
 _TRUE = cst.Name("True")
-_PURE_CALLS = frozenset({"torch.device", "torch.cuda.current_device", "builtins.len", "builtins.str", "builtins.int"})
+_PURE_CALLS = frozenset(
+    {"torch.device", "torch.cuda.current_device", "builtins.len", "builtins.str", "builtins.int"}
+)
 
 
 def pure(site: Site, node: ast.expr) -> bool:
@@ -32,7 +34,9 @@ def pure(site: Site, node: ast.expr) -> bool:
         return all(pure(site, child) for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr))
     if isinstance(node, ast.Call):
         record = site.module.call_of(node)
-        known = record is not None and (record.callee in _PURE_CALLS or record.method in ("size", "dim", "numel"))
+        known = record is not None and (
+            record.callee in _PURE_CALLS or record.method in ("size", "dim", "numel")
+        )
         return known and all(pure(site, a) for a in [*node.args, *(k.value for k in node.keywords)])
     return False
 
@@ -100,7 +104,9 @@ def _drop(call: cst.Call, name: str) -> cst.Call:
 
 def non_blocking_to(receiver: cst.BaseExpression, target: cst.BaseExpression) -> cst.Call:
     """``receiver.to(target, non_blocking=True)``."""
-    return calls.method_call(receiver, "to", [cst.Arg(calls.plain(target)), calls.keyword("non_blocking", _TRUE)])
+    return calls.method_call(
+        receiver, "to", [cst.Arg(calls.plain(target)), calls.keyword("non_blocking", _TRUE)]
+    )
 
 
 def pins_in_constructor(data: Value) -> bool:
@@ -115,9 +121,13 @@ def can_pin(trust: Trust, site: Site, node: ast.expr, value: Value) -> None:
     elements share memory; where they are known to, a clone is pinned instead.
     """
     if value.may(Kind.TENSOR) and value.memory & (V.PINNED | V.GAPPED):
-        trust.require(False, f"{site.code(node)} may be pinned already, and written again before it is copied")
+        trust.require(
+            False, f"{site.code(node)} may be pinned already, and written again before it is copied"
+        )
     if not (value.only(Kind.TENSOR) and value.memory & V.EXPANDED):
-        trust.require(value.distinct, f"elements of {site.code(node)} may share memory: pin_memory() raises then")
+        trust.require(
+            value.distinct, f"elements of {site.code(node)} may share memory: pin_memory() raises then"
+        )
 
 
 def pinned(call: cst.Call, site: Site, data: Value, drop: str | None = "device") -> cst.BaseExpression:
@@ -156,7 +166,12 @@ def pinned(call: cst.Call, site: Site, data: Value, drop: str | None = "device")
 
 
 def pinned_upload(
-    site: Site, data: ast.expr, device: ast.expr, mask: int, names: tuple[str, ...], trust: Trust | None = None
+    site: Site,
+    data: ast.expr,
+    device: ast.expr,
+    mask: int,
+    names: tuple[str, ...],
+    trust: Trust | None = None,
 ) -> Fix:
     """Rung 2 for ``torch.tensor(data, device=device, ..)`` and its kin.
 

@@ -157,7 +157,11 @@ def weigh_device(site: Site, node: ast.expr, case: Case) -> int:
         case.say(f"{line}, CUDA on one branch")
     else:
         told = value.only(Kind.DEVICE | Kind.TENSOR | Kind.NONE) or looks_like_device(node)
-        case.say(line if value.known else f"{line}, not known", Confidence.HIGH if told else Confidence.MEDIUM)
+        strength = Confidence.HIGH if told else Confidence.MEDIUM
+        case.say(
+            line if value.known else f"{line}, not known",
+            min(strength, value.confidence) if value.known else strength,
+        )
     return mask
 
 

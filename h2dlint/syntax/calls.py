@@ -115,16 +115,21 @@ def append(call: cst.Call, arg: cst.Arg) -> cst.Call:
     separator: cst.BaseParenthesizableWhitespace = cst.SimpleWhitespace(" ")
     if len(args) > 1 and isinstance(args[-2].comma, cst.Comma):
         separator = _bare(args[-2].comma.whitespace_after)
-    elif isinstance(last.comma, cst.Comma) and _multiline(last.comma.whitespace_after):
-        if _multiline(call.whitespace_before_args):
-            separator = _bare(call.whitespace_before_args)
+    elif (
+        isinstance(last.comma, cst.Comma)
+        and _multiline(last.comma.whitespace_after)
+        and _multiline(call.whitespace_before_args)
+    ):
+        separator = _bare(call.whitespace_before_args)
     if isinstance(last.comma, cst.Comma):
         trailing = last.comma
         if has_comment(trailing.whitespace_after):
             # The comment after the last comma stays with the argument that it follows.
             if not isinstance(trailing.whitespace_after, cst.ParenthesizedWhitespace):
                 raise CannotRewrite("a comment stands after the last argument")
-            if trailing.whitespace_after.empty_lines or not isinstance(separator, cst.ParenthesizedWhitespace):
+            if trailing.whitespace_after.empty_lines or not isinstance(
+                separator, cst.ParenthesizedWhitespace
+            ):
                 raise CannotRewrite("a comment stands after the last argument")
             separator = separator.with_changes(first_line=trailing.whitespace_after.first_line)
             trailing = trailing.with_changes(whitespace_after=_bare(trailing.whitespace_after))
@@ -164,9 +169,7 @@ def set_keyword(call: cst.Call, name: str, value: cst.BaseExpression) -> cst.Cal
     return append(call, arg) if index is None else replace(call, index, arg)
 
 
-def method_call(
-    receiver: cst.BaseExpression, method: str, args: Sequence[cst.Arg] = ()
-) -> cst.Call:
+def method_call(receiver: cst.BaseExpression, method: str, args: Sequence[cst.Arg] = ()) -> cst.Call:
     """``receiver.method(args)``."""
     spaced = [
         arg.with_changes(

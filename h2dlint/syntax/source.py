@@ -88,9 +88,7 @@ class SourceText:
 
     def slice(self, span: Span) -> str:
         """The text that a span covers."""
-        return self.text[
-            self.offset(span.line, span.column) : self.offset(span.end_line, span.end_column)
-        ]
+        return self.text[self.offset(span.line, span.column) : self.offset(span.end_line, span.end_column)]
 
     def column(self, line: int, byte_offset: int) -> int:
         """Column from 1, in code points, of an ``ast`` column (UTF-8 bytes from 0)."""

@@ -17,7 +17,9 @@ _DEVICES = {V.CUDA: "cuda", V.CPU: "cpu", V.OTHER: "other", V.UNSET: "none"}
 _MEMORY = {V.PAGEABLE: "pageable", V.PINNED: "pinned", V.GAPPED: "gapped", V.EXPANDED: "expanded"}
 
 
-def analyse(text: str, path: str = "module.py", options: Options | None = None) -> tuple[ModuleAnalysis, list[CallRecord]]:
+def analyse(
+    text: str, path: str = "module.py", options: Options | None = None
+) -> tuple[ModuleAnalysis, list[CallRecord]]:
     """The analysis of a module, all of whose lines are of interest, and its calls."""
     source = SourceText(textwrap.dedent(text))
     module = ModuleAnalysis(source, path, options or Options())
@@ -30,7 +32,9 @@ def calls_of(records: list[CallRecord], name: str) -> list[CallRecord]:
 
 def look(text: str) -> Value:
     """The value of the argument of the only ``look(..)`` in a module that imports torch, numpy and typing."""
-    head = "import torch\nimport numpy as np\nfrom typing import *\nfrom dataclasses import dataclass, field\n"
+    head = (
+        "import torch\nimport numpy as np\nfrom typing import *\nfrom dataclasses import dataclass, field\n"
+    )
     module, records = analyse(head + textwrap.dedent(text))
     (record,) = calls_of(records, "look")
     return module.value(record.node.args[0])

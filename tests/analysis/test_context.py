@@ -24,10 +24,12 @@ CONTEXTS = {
     "class A:\n    def __init__(self):\n        mark()": COLD,
     "class A:\n    def __init__(self):\n        for i in range(3):\n            mark()": COLD,
     "class A:\n    def forward(self):\n        self.inner()\n    def inner(self):\n        mark()": HOT,
-    "class A:\n    def forward(self):\n        self.one()\n    def one(self):\n        self.two()\n    def two(self):\n        mark()": HOT,
+    "class A:\n    def forward(self):\n        self.one()\n    "
+    "def one(self):\n        self.two()\n    def two(self):\n        mark()": HOT,
     "class A:\n    def __init__(self):\n        self._one()\n    def _one(self):\n        mark()": COLD,
     "class A:\n    def __init__(self):\n        self.one()\n    def one(self):\n        mark()": WARM,
-    "class A:\n    def __init__(self):\n        self._one()\n    def forward(self):\n        self._one()\n    def _one(self):\n        mark()": HOT,
+    "class A:\n    def __init__(self):\n        self._one()\n    "
+    "def forward(self):\n        self._one()\n    def _one(self):\n        mark()": HOT,
     "class B:\n    def inner(self):\n        mark()\nclass A(B):\n    def forward(self):\n        self.inner()": HOT,
     "def helper():\n    mark()\ndef forward():\n    helper()": HOT,
     "def helper():\n    mark()\ndef forward():\n    unknown(helper)": HOT,
@@ -50,7 +52,9 @@ def test_context(text: str, expected: str) -> None:
     assert why.startswith(expected + ":")
 
 
-@pytest.mark.parametrize("path", ["tests/a.py", "pkg/test_a.py", "a_test.py", "examples/x.py", "conftest.py", "setup.py"])
+@pytest.mark.parametrize(
+    "path", ["tests/a.py", "pkg/test_a.py", "a_test.py", "examples/x.py", "conftest.py", "setup.py"]
+)
 def test_some_paths_are_cold(path: str) -> None:
     module, records = analyse("def forward():\n    mark()", path)
     assert module.context(calls_of(records, "mark")[0])[0].value == COLD
@@ -139,7 +143,8 @@ def test_the_callee_is_known_through_every_alias() -> None:
     from torch.nn import functional
     make = torch.tensor
     def f():
-        torch.tensor(1), th.tensor(1), tensor(1), t(1), make(1), F.relu(1), functional.relu(1), torch.nn.functional.relu(1)
+        torch.tensor(1), th.tensor(1), tensor(1), t(1), make(1)
+        F.relu(1), functional.relu(1), torch.nn.functional.relu(1)
     """
     _, records = analyse(text)
     assert [r.callee for r in records] == ["torch.tensor"] * 5 + ["torch.nn.functional.relu"] * 3

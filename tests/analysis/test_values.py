@@ -102,8 +102,10 @@ def table(rows: dict[str, str]) -> pytest.MarkDecorator:
         "def f(c):\n    x = 1\n    while c():\n        x = [x]\n    look(x)": "INT SEQ",
         "def f(c):\n    x = None\n    for i in range(3):\n        x = [i]\n    look(x)": "NONE SEQ",
         "def f(c):\n    while True:\n        x = [1]\n        if c():\n            break\n    look(x)": "SEQ",
-        "def f(c):\n    x = 1\n    for i in c:\n        if i:\n            x = 'a'\n            continue\n    look(x)": "INT STR",
-        "def f():\n    for i in [1, 2]:\n        if i:\n            break\n    else:\n        i = 'a'\n    look(i)": "INT STR",
+        "def f(c):\n    x = 1\n    for i in c:\n        "
+        "if i:\n            x = 'a'\n            continue\n    look(x)": "INT STR",
+        "def f():\n    for i in [1, 2]:\n        if i:\n            "
+        "break\n    else:\n        i = 'a'\n    look(i)": "INT STR",
         "def f():\n    try:\n        x = [1]\n    except ValueError:\n        x = None\n    look(x)": "NONE SEQ",
         "def f():\n    x = 1\n    try:\n        x = [1]\n    finally:\n        look(x)": "SEQ",
         "def f(a):\n    match a:\n        case [x, *y]:\n            look(y)": "?",
@@ -148,7 +150,8 @@ def table(rows: dict[str, str]) -> pytest.MarkDecorator:
         "class A:\n    n = [1]\n    def f(self):\n        look(self.n)": "SEQ",
         "class A:\n    @property\n    def n(self):\n        return [1]\n    def f(self):\n        look(self.n)": "SEQ",
         "class A:\n    def n(self):\n        return [1]\n    def f(self):\n        look(self.n())": "SEQ",
-        "class B:\n    def __init__(self):\n        self.n = [1]\nclass A(B):\n    def f(self):\n        look(self.n)": "SEQ",
+        "class B:\n    def __init__(self):\n        self.n = [1]\n"
+        "class A(B):\n    def f(self):\n        look(self.n)": "SEQ",
         "class A:\n    n: int\ndef f():\n    a = A()\n    look(a.n)": "INT",
         "class A:\n    n: int\ndef f(a: A):\n    a.n = 'a'\n    look(a.n)": "STR",
         "class A:\n    n: int\ndef f(a: A, b: A):\n    a.n = 'a'\n    a = b\n    look(a.n)": "INT",
@@ -215,7 +218,8 @@ def test_kind(text: str, expected: str) -> None:
         "def f(x: torch.Tensor):\n    if not x.is_cuda:\n        look(x)": "cpu other",
         "def f(x: torch.Tensor):\n    if x.device.type == 'cpu':\n        return\n    look(x)": "cuda other",
         "def f(x: torch.Tensor):\n    assert x.is_cuda\n    look(x.device)": "cuda",
-        "def f(d: torch.device = None):\n    if d is None:\n        d = torch.device('cuda')\n    look(d)": "cuda cpu other",
+        "def f(d: torch.device = None):\n    if d is None:\n        "
+        "d = torch.device('cuda')\n    look(d)": "cuda cpu other",
         # default devices
         "with torch.device('cuda'):\n    look(torch.zeros(3))": "cuda",
         "with torch.device('cuda'):\n    pass\nlook(torch.zeros(3))": "cpu",

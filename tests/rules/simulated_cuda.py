@@ -9,7 +9,7 @@ does) is measured on a GPU, in ``tests/gpu``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
@@ -32,7 +32,7 @@ LEGACY = {
 }
 
 
-class OnDevice(torch.Tensor):
+class OnDevice(torch.Tensor):  # type: ignore[misc]  # torch is not followed
     """A tensor that says that it is on the device."""
 
     @property
@@ -86,7 +86,7 @@ def _dense(tensor: torch.Tensor) -> bool:
 def is_cuda(device: object) -> bool:
     """A device argument names the device."""
     if isinstance(device, torch.device):
-        return device.type == "cuda"
+        return bool(device.type == "cuda")
     return (isinstance(device, int) and not isinstance(device, bool)) or str(device).startswith("cuda")
 
 
@@ -95,7 +95,7 @@ def put(tensor: torch.Tensor) -> torch.Tensor:
     return tensor if isinstance(tensor, OnDevice) else tensor.as_subclass(OnDevice)
 
 
-class Mode(TorchFunctionMode):
+class Mode(TorchFunctionMode):  # type: ignore[misc]  # torch is not followed
     """Catches what makes, moves and pins tensors."""
 
     def __init__(self, counts: Counts) -> None:
@@ -168,7 +168,9 @@ class Mode(TorchFunctionMode):
         if device is None or not is_cuda(device):
             return torch.asarray(obj, device=device, **kwargs)
         grad = kwargs.pop("requires_grad", False)
-        return self.move(torch.asarray(obj, **kwargs), None, non_blocking=False, copy=False).requires_grad_(grad)
+        return self.move(torch.asarray(obj, **kwargs), None, non_blocking=False, copy=False).requires_grad_(
+            grad
+        )
 
     def move(self, tensor: torch.Tensor, dtype: Any, non_blocking: bool, copy: bool) -> torch.Tensor:
         """``tensor`` on the device: itself if it is there, else a copy with the strides that ``to`` keeps."""
@@ -249,7 +251,11 @@ class LegacyType:
         self._mode = mode
 
     def __call__(self, *args: Any) -> torch.Tensor:
-        if len(args) == 1 and isinstance(args[0], (list, tuple, np.ndarray)) and not isinstance(args[0], torch.Size):
+        if (
+            len(args) == 1
+            and isinstance(args[0], (list, tuple, np.ndarray))
+            and not isinstance(args[0], torch.Size)
+        ):
             return self._mode.tensor(args[0], dtype=self._dtype, device=HERE)
         return put(torch.empty(*args, dtype=self._dtype))
 
@@ -259,7 +265,9 @@ def simulated_cuda() -> Iterator[Counts]:
     """Inside, ``cuda`` is a device."""
     counts = Counts()
     mode = Mode(counts)
-    with mock.patch.object(torch.cuda, "current_device", lambda: 0), mock.patch.multiple(
-        torch.cuda, **{name: LegacyType(name, mode) for name in LEGACY}
-    ), mode:
+    with ExitStack() as stack:
+        stack.enter_context(mock.patch.object(torch.cuda, "current_device", lambda: 0))
+        for name in LEGACY:
+            stack.enter_context(mock.patch.object(torch.cuda, name, LegacyType(name, mode)))
+        stack.enter_context(mode)
         yield counts

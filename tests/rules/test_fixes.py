@@ -139,6 +139,9 @@ REWRITTEN = {
     ),
     "y = torch.as_tensor(data=xs).to(d)": "y = torch.tensor(data=xs, pin_memory=True).to(d, non_blocking=True)",
     "y = torch.asarray(xs, copy=True).to(d)": "y = torch.asarray(xs, copy=True).pin_memory().to(d, non_blocking=True)",
+    "y = torch.eye(3).view(torch.uint8).to(d, torch.float64)": (
+        "y = torch.eye(3).view(torch.uint8).pin_memory().to(d, torch.float64, non_blocking=True)"
+    ),
     "y = torch.tensor(0.5).to(d)": "y = torch.full((), 0.5, device=d)",
     "y = torch.tensor([2] * 3, dtype=torch.int32).cuda(1)": (
         'y = torch.full((3,), 2, dtype=torch.int32, device="cuda:1")'
@@ -290,7 +293,9 @@ with torch.device("cuda"):
 """,
 }
 
-each = pytest.mark.parametrize(("before", "after"), REWRITTEN.items(), ids=[b.strip().split("\n")[0] for b in REWRITTEN])
+each = pytest.mark.parametrize(
+    ("before", "after"), REWRITTEN.items(), ids=[b.strip().split("\n")[0] for b in REWRITTEN]
+)
 
 
 @each
@@ -310,7 +315,9 @@ def test_comments_stay(before: str, after: str) -> None:
     assert Counter(c for _, c in comments(body(before))) == Counter(c for _, c in comments(fixed))
 
 
-@pytest.mark.parametrize(("newline", "indent"), [("\r\n", "    "), ("\n", "\t"), ("\r\n", "\t"), ("\r", "    ")])
+@pytest.mark.parametrize(
+    ("newline", "indent"), [("\r\n", "    "), ("\n", "\t"), ("\r\n", "\t"), ("\r", "    ")]
+)
 @each
 def test_newlines_and_tabs_stay(before: str, after: str, newline: str, indent: str) -> None:
     def styled(text: str) -> str:
@@ -389,7 +396,11 @@ def test_not_safe_and_why(text: str, reason: str) -> None:
 
 @pytest.mark.parametrize("mention", ["torch.cuda.Stream()", "torch.cuda.Event()", "threading.Thread()"])
 def test_nothing_is_safe_beside_streams(mention: str) -> None:
-    for line in ("y = torch.tensor([1, 2], device='cuda')", "y = torch.tensor(1, device=d)", "y = torch.zeros(2).cuda()"):
+    for line in (
+        "y = torch.tensor([1, 2], device='cuda')",
+        "y = torch.tensor(1, device=d)",
+        "y = torch.zeros(2).cuda()",
+    ):
         assert all(f.fix and f.fix.applicability is Applicability.SAFE for f in lint(body(line)))
         beside = body(line) + f"\n\ndef other(torch, threading):\n    return {mention}\n"
         assert [f.fix.applicability for f in lint(beside) if f.fix] == [Applicability.UNSAFE]
@@ -430,7 +441,9 @@ def test_without_a_name_for_torch_there_is_advice_only() -> None:
 
 def test_non_ascii_text_before_the_call_on_its_line() -> None:
     before = body("café = '❤', torch.tensor(xs, device=d)  # größe")
-    assert apply(before) == body("café = '❤', torch.tensor(xs, pin_memory=True).to(d, non_blocking=True)  # größe")
+    assert apply(before) == body(
+        "café = '❤', torch.tensor(xs, pin_memory=True).to(d, non_blocking=True)  # größe"
+    )
 
 
 def test_an_edit_is_no_larger_than_it_must_be() -> None:

@@ -112,8 +112,8 @@ CORPUS = {
 @pytest.mark.parametrize(("text", "number"), CORPUS.items())
 def test_calls_are_found_where_they_stand(text: str, number: int) -> None:
     assert check(text) == number
-    indented = "def outer():\n    " + text.replace("\n", "\n    ") if "'''" not in text and "match" not in text else text
-    assert check(indented) == number
+    if "'''" not in text:
+        assert check("def outer():\n    " + text.replace("\n", "\n    ")) == number
 
 
 names = st.sampled_from(["a", "ß", "x1"])
@@ -135,7 +135,10 @@ expressions = st.recursive(
 
 
 @settings(max_examples=150, deadline=None)
-@given(expressions, st.sampled_from(["y = {}", "{}", "if {}: pass", "ß = 'é', {}", "for i in {}: pass", "with {}: pass"]))
+@given(
+    expressions,
+    st.sampled_from(["y = {}", "{}", "if {}: pass", "ß = 'é', {}", "for i in {}: pass", "with {}: pass"]),
+)
 def test_calls_of_generated_expressions(expression: str, frame: str) -> None:
     text = "async def outer():\n    " + frame.format(f"({expression})").replace("\n", "\n    ")
     assert check(text) == sum(isinstance(node, ast.Call) for node in ast.walk(ast.parse(text)))

@@ -1,0 +1,60 @@
+"""What methods do to the attributes of ``self``, and functions to the names around them."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+
+from h2dlint.analysis import values as V
+from h2dlint.analysis.outline import FunctionInfo
+from h2dlint.analysis.records import Env
+from h2dlint.analysis.values import Value, join
+
+
+def settled(name: str, value: Value) -> Value:
+    """A value as an attribute, seen from another method."""
+    why = value.why and f"self.{name}: {value.why}"
+    return replace(value, origins=(), why=why, const=V.MISSING)
+
+
+def keep_last(sink: dict[str, Value], exits: list[Env]) -> None:
+    """Of an attribute that every way out has assigned, only the last value counts."""
+    for name in sink:
+        values = [env.paths.get(f"self.{name}") for env in exits]
+        if values and all(value is not None for value in values):
+            last: Value | None = None
+            for value in values:
+                last = join(last, value)
+            assert last is not None
+            sink[name] = last
+
+
+def assigned_to_self(method: FunctionInfo) -> set[str]:
+    """The attributes that a method assigns."""
+    return {
+        node.attr
+        for node in ast.walk(method.node)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.ctx, ast.Store)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "self"
+    }
+
+
+def assigns_self(method: FunctionInfo) -> bool:
+    """The method assigns an attribute of ``self``."""
+    return bool(assigned_to_self(method))
+
+
+def rebound(outer: FunctionInfo | None, inner: FunctionInfo) -> set[str]:
+    """Names that ``outer`` assigns again after ``inner`` is defined, or that ``inner`` declares nonlocal."""
+    names: set[str] = set()
+    if outer is None:
+        return names
+    end = inner.lines[1]
+    for node in ast.walk(outer.node):
+        if isinstance(node, ast.Nonlocal):
+            names.update(node.names)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.lineno > end:
+            names.add(node.id)
+    return names

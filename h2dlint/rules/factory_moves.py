@@ -1,0 +1,166 @@
+"""Rung 1 of the fix ladder for moves: the tensor is made on the device, and nothing is copied."""
+
+from __future__ import annotations
+
+import ast
+
+import libcst as cst
+
+from h2dlint.analysis import values as V
+from h2dlint.analysis.values import Kind
+from h2dlint.model import Fix
+from h2dlint.rules.constants import Constant, constant_form
+from h2dlint.rules.ladder import bare, cst_of, edit_of, factory_call, pure, rename, same_order
+from h2dlint.rules.movers import KEEPS_STRIDES, Movement
+from h2dlint.rules.site import Site, Trust
+from h2dlint.syntax import calls
+from h2dlint.syntax.calls import CannotRewrite
+
+_EXACT_CASTS = frozenset({"long", "int", "float", "double", "bool"})
+"""Casts that give the same values on the host and on the device, for what factories make."""
+
+
+def _device_argument(site: Site, found: Movement, trust: Trust) -> cst.BaseExpression:
+    """The target of the move as a ``device=`` argument.
+
+    Raises:
+        CannotRewrite: it cannot be one.
+    """
+    target = found.move.target
+    if target is None:
+        return cst.SimpleString('"cuda"')
+    value = site.value(target)
+    trust.require(not found.chain or pure(site, target), "the order of evaluation changes")
+    trust.require(found.move.sure, f"{site.code(target)} is not proven to be a device")
+    trust.require(not found.move.device & V.UNSET, f"{site.code(target)} may be None")
+    assert site.call is not None
+    if found.move.other:
+        if not pure(site, target):
+            raise CannotRewrite("the target would be evaluated twice")
+        return cst.Attribute(cst_of(site.call, target, site), cst.Name("device"))
+    if value.only(Kind.INT) and isinstance(value.const, int) and site.record.method == "cuda":
+        return cst.SimpleString(f'"cuda:{value.const}"')
+    if site.record.method == "cuda" and not value.only(Kind.DEVICE | Kind.STR):
+        trust.require(False, f"{site.code(target)} is not proven to be a device")
+    return cst_of(site.call, target, site)
+
+
+def factory_move(site: Site, found: Movement) -> Fix | None:
+    """Rung 1: make the factory's tensor on the device; ``None`` where that may give another tensor."""
+    root = found.root
+    if root is None or site.call is None or found.move.copy is not None:
+        return None
+    if found.root_callee in ("torch.linspace", "torch.logspace") or "window" in found.root_callee:
+        return None
+    if any(step not in KEEPS_STRIDES | _EXACT_CASTS for step in found.chain):
+        return None
+    given = {k.arg for k in root.keywords}
+    if given & {"out", "layout", "generator", "requires_grad", "names", None}:
+        return None
+    if found.root_callee == "torch.arange" and not all(site.value(a).only(Kind.INT) for a in root.args):
+        # A float arange is computed in another order on the device.
+        return None
+    if any(isinstance(a, ast.Starred) for a in root.args) or any(
+        site.value(a).may(Kind.TENSOR) and site.value(a).known for a in root.args
+    ):
+        return None
+    trust = Trust(site)
+    trust.stream()
+    for step in _EXACT_CASTS & set(found.chain):
+        trust.require(
+            found.root_callee in ("torch.zeros", "torch.ones", "torch.arange", "torch.eye"), f".{step}()"
+        )
+    inner = site.call_node(root)
+    if inner is None:
+        return None
+    try:
+        device = _device_argument(site, found, trust)
+        new = bare(inner)
+        index = calls.find(new, "pin_memory")
+        if index is not None:
+            new = calls.remove(new, index)
+        new = calls.set_keyword(new, "device", device)
+        new = _with_dtype(site, found, new, trust)
+        assert isinstance(site.call.func, cst.Attribute)
+        body = site.call.func.value
+        result = new if body is inner else body.deep_replace(inner, new)
+        assert isinstance(result, cst.BaseExpression)
+        if calls.has_comment(site.call.func.dot) or any(calls.has_comment(a) for a in site.call.args):
+            return None
+    except CannotRewrite:
+        return None
+    return trust.fix(f"Make the tensor on the device with {found.root_callee}", edit_of(site, result))
+
+
+def _reinterpreted(site: Site, receiver: ast.expr) -> bool:
+    """``.view(dtype)``, or a view that may be one, stands in the chain."""
+    return any(
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "view"
+        and any(site.value(a).may(Kind.DTYPE) for a in [*node.args, *(k.value for k in node.keywords)])
+        for node in ast.walk(receiver)
+    )
+
+
+def _with_dtype(site: Site, found: Movement, new: cst.Call, trust: Trust) -> cst.Call:
+    """Take the dtype of the move into the factory."""
+    move = found.move
+    if move.dtype is None and not move.other:
+        return new
+    if found.chain and set(found.chain) & _EXACT_CASTS:
+        raise CannotRewrite("the dtype is converted twice")
+    if calls.find(new, "dtype") is not None or _reinterpreted(site, found.receiver):
+        raise CannotRewrite("the dtype is converted")
+    if found.root_callee not in ("torch.zeros", "torch.ones", "torch.empty", "torch.eye"):
+        trust.require(False, "the dtype is converted on the host in the original")
+    assert site.call is not None
+    if move.dtype is not None:
+        if site.value(move.dtype).may(Kind.NONE) and site.value(move.dtype).known:
+            raise CannotRewrite("the dtype may be None")
+        dtype = cst_of(site.call, move.dtype, site)
+    else:
+        assert move.target is not None
+        dtype = cst.Attribute(cst_of(site.call, move.target, site), cst.Name("dtype"))
+    return calls.append(new, calls.keyword("dtype", dtype))
+
+
+def constant_move(site: Site, found: Movement) -> Fix | None:
+    """Rung 1 for ``torch.tensor(<constant>).to(device)``; ``None`` where no factory makes that tensor."""
+    root = found.root
+    if (
+        root is None
+        or found.chain
+        or found.move.dtype is not None
+        or found.move.other
+        or found.move.copy is not None
+    ):
+        return None
+    if found.root_callee not in ("torch.tensor", "torch.as_tensor") or not root.args or site.call is None:
+        return None
+    keywords = {k.arg: k.value for k in root.keywords}
+    if set(keywords) - {"dtype"} or len(root.args) != 1:
+        return None
+    dtype = keywords.get("dtype")
+    constant: Constant | None = constant_form(root.args[0], site.value, site.value(dtype) if dtype else None)
+    inner = site.call_node(root)
+    if constant is None or inner is None:
+        return None
+    trust = Trust(site)
+    trust.stream()
+    same_order(site, constant, trust)
+    for reason in constant.reasons:
+        trust.require(False, reason)
+    try:
+        device = _device_argument(site, found, trust)
+        record = site.module.call_of(root)
+        assert record is not None
+        new = factory_call(site, bare(inner), constant, "data")
+        if isinstance(new.func, cst.Attribute):
+            new = new.with_changes(func=new.func.with_changes(attr=cst.Name(constant.function)))
+        else:
+            new = rename(site, new, constant.function)
+        new = calls.append(new, calls.keyword("device", device))
+    except CannotRewrite:
+        return None
+    return trust.fix(f"Make the tensor on the device with torch.{constant.function}", edit_of(site, new))

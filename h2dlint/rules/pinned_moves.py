@@ -1,0 +1,145 @@
+"""Rung 2 of the fix ladder for moves: the source is pinned, where it is made or just before it is moved."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import libcst as cst
+
+from h2dlint.analysis import torch_facts as T
+from h2dlint.analysis import values as V
+from h2dlint.analysis.values import Kind
+from h2dlint.model import Confidence, Fix
+from h2dlint.rules.ladder import bare, can_pin, edit_of, pins_in_constructor, rename
+from h2dlint.rules.movers import KEEPS_STRIDES, Movement, callee_of
+from h2dlint.rules.site import Site, Trust
+from h2dlint.syntax import calls
+from h2dlint.syntax.calls import CannotRewrite
+
+_TRUE = cst.Name("True")
+
+_KEEPS_MEMORY = KEEPS_STRIDES - {"repeat", "clone", "contiguous"}
+"""Methods after which a pinned source is still pinned and dense."""
+
+_LIST = re.compile(
+    r"(?:list|tuple) (?:built|at)|comprehension|(?:list|tuple|sorted)\(\)|\.tolist\(\)"
+    r"|(?:parameter|field) [\w.]+: (?:typing\.)?(?:Optional\[)?[Ll]ist\b"
+)
+"""Evidence for a list (or a tuple that is not a ``torch.Size``)."""
+
+
+def non_blocking(call: cst.Call, site: Site, method: str) -> cst.Call:
+    """The move with ``non_blocking=True``; ``type_as`` becomes ``to``."""
+    func = call.func
+    assert isinstance(func, cst.Attribute)
+    if method == "type_as":
+        call = call.with_changes(func=func.with_changes(attr=cst.Name("to")))
+    index = calls.find(call, "non_blocking")
+    if index is None:
+        for position, arg in enumerate(call.args):
+            if (
+                arg.keyword is None
+                and isinstance(arg.value, cst.Name)
+                and arg.value.value == "False"
+                and position
+            ):
+                return calls.replace(call, position, cst.Arg(_TRUE))
+    return calls.set_keyword(call, "non_blocking", _TRUE)
+
+
+def pinned_move(site: Site, found: Movement) -> Fix:
+    """Rung 2: pin the source and move it without blocking."""
+    trust = Trust(site)
+    trust.stream()
+    trust.device(found.move.device, found.move.target)
+    trust.require(found.move.sure, f"{_name(site, found)} is not proven to be a device")
+    trust.require(found.value.confidence is Confidence.HIGH, "the place of the tensor rests on weak evidence")
+    title = "Copy from pinned memory without blocking"
+    if site.call is None:
+        return trust.fix(title)
+    try:
+        result = _pin_source(site, found, trust)
+    except CannotRewrite:
+        return trust.fix(title)
+    return trust.fix(title, edit_of(site, result))
+
+
+def _name(site: Site, found: Movement) -> str:
+    return site.code(found.move.target) if found.move.target is not None else "cuda"
+
+
+def _pin_source(site: Site, found: Movement, trust: Trust) -> cst.Call:
+    """The move, not blocking, with its source pinned: where it is made, or just before it is moved."""
+    assert site.call is not None and site.record.method is not None
+    call = non_blocking(bare(site.call), site, site.record.method)
+    if found.family == "legacy" and found.root is not None and len(found.root.args) == 1:
+        data = found.root.args[0]
+        trust.require(is_list(site, data), f"{site.code(data)} may be a torch.Size, which is no data")
+    swap = _pinned_root(site, found)
+    if swap is not None:
+        changed = call.deep_replace(*swap)
+        assert isinstance(changed, cst.Call)
+        return changed
+    can_pin(trust, site, found.receiver, found.value)
+    if found.value.memory & V.EXPANDED:
+        call = calls.chain(call, "clone")
+    return calls.chain(call, "pin_memory")
+
+
+def _pinned_root(site: Site, found: Movement) -> tuple[cst.Call, cst.Call] | None:
+    """The constructor under the move and its pinned form; ``None`` where it cannot be pinned there."""
+    root = found.root
+    if root is None or any(step not in _KEEPS_MEMORY for step in found.chain):
+        return None
+    if found.family == "legacy":
+        return _legacy(site, root)
+    inner = site.call_node(root)
+    if inner is None or found.root_callee not in T.CONSTRUCTORS or any(arg.star for arg in inner.args):
+        return None
+    given = {k.arg: k.value for k in root.keywords}
+    data = root.args[0] if len(root.args) == 1 else given.get("data") or given.get("obj")
+    if len(root.args) > 1 or data is None or not pins_in_constructor(site.value(data)):
+        return None
+    if set(given) - {"data", "obj", "dtype", "device", "requires_grad", "pin_memory"}:
+        return None
+    new = inner
+    if found.root_callee != "torch.tensor":
+        new = rename(site, inner, "tensor")
+        index = calls.find(new, "obj")
+        if index is not None:
+            new = calls.replace(new, index, calls.keyword("data", new.args[index].value))
+    if site.record.default_device != V.CPU and calls.find(new, "device") is None:
+        new = calls.append(new, calls.keyword("device", cst.SimpleString('"cpu"')))
+    return inner, calls.set_keyword(new, "pin_memory", _TRUE)
+
+
+def is_list(site: Site, node: ast.expr) -> bool:
+    """The expression is a list, or a tuple that is not a ``torch.Size``."""
+    value = site.value(node)
+    if value.only(Kind.NDARRAY) or isinstance(node, (ast.List, ast.Tuple, ast.ListComp)):
+        return True
+    if isinstance(node, ast.IfExp):
+        return is_list(site, node.body) and is_list(site, node.orelse)
+    return value.only(Kind.SEQ) and bool(_LIST.match(value.why))
+
+
+def _legacy(site: Site, root: ast.Call) -> tuple[cst.Call, cst.Call] | None:
+    """``torch.LongTensor([..])`` as ``torch.tensor([..], dtype=torch.int64, pin_memory=True)``."""
+    inner = site.call_node(root)
+    torch = site.module.name_of_torch()
+    if inner is None or torch is None or len(inner.args) != 1 or inner.args[0].keyword is not None:
+        return None
+    if not pins_in_constructor(site.value(root.args[0])):
+        return None
+    return inner, legacy_as_tensor(site, inner, callee_of(site, root), torch)
+
+
+def legacy_as_tensor(site: Site, inner: cst.Call, callee: str, torch: str) -> cst.Call:
+    """A legacy constructor over a list as a pinned ``torch.tensor`` with the dtype spelled out."""
+    dtype = T.LEGACY[callee.removeprefix("torch.").removeprefix("cuda.")]
+    new = bare(inner).with_changes(func=cst.parse_expression(f"{torch}.tensor"))
+    new = calls.append(new, calls.keyword("dtype", cst.parse_expression(f"{torch}.{dtype}")))
+    if site.record.default_device != V.CPU:
+        new = calls.append(new, calls.keyword("device", cst.SimpleString('"cpu"')))
+    return calls.append(new, calls.keyword("pin_memory", _TRUE))
