@@ -1,9 +1,9 @@
-"""The vocabulary that every layer shares: findings, fixes and what a user says of a project.
+r"""The vocabulary that every layer shares: findings, fixes and what a user says of a project.
 
 Standard library only, everything frozen, nothing here reads a file or knows of PyTorch.
 
 Coordinates: lines and columns count from 1, columns in code points (not bytes), and the end column is
-exclusive. A line ends at ``\\n``, ``\\r\\n`` or ``\\r`` and at nothing else, as in CPython's tokenizer.
+exclusive. A line ends at ``\n``, ``\r\n`` or ``\r`` and at nothing else, as in CPython's tokenizer.
 """
 
 from __future__ import annotations

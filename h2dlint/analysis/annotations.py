@@ -25,7 +25,8 @@ _SEQUENCES = frozenset(
     Generator""".split()
 )
 _DICTS = frozenset(
-    "set frozenset Set FrozenSet AbstractSet MutableSet dict Dict Mapping MutableMapping DefaultDict defaultdict OrderedDict Counter".split()
+    """set frozenset Set FrozenSet AbstractSet MutableSet dict Dict Mapping MutableMapping DefaultDict defaultdict
+    OrderedDict Counter""".split()
 )
 _TENSORS = frozenset(
     "torch.Tensor torch.nn.Parameter torch.nn.parameter.Parameter torch.FloatTensor torch.LongTensor "

@@ -10,7 +10,7 @@ from h2dlint.analysis.torch_facts import CONSTRUCTORS
 from h2dlint.analysis.values import Kind, Value
 from h2dlint.model import Confidence
 from h2dlint.rules.constants import Constant, constant_form
-from h2dlint.rules.site import Case, Site, weigh_device
+from h2dlint.rules.site import Case, Site, told_of, weigh_device
 
 
 @dataclass(slots=True)
@@ -20,10 +20,12 @@ class Construction:
     names: tuple[str, ...]
     data: ast.expr
     value: Value
-    device: ast.expr
+    device: ast.expr | None
+    """``None`` under ``with torch.device("cuda")``, where the call names none."""
     mask: int
     pinned: bool
     constant: Constant | None
+    where: str
     case: Case = field(default_factory=Case)
 
 
@@ -33,20 +35,28 @@ def read_constructor(site: Site) -> Construction | None:
     names = CONSTRUCTORS[callee]
     data = site.argument(0, names[0])
     device = site.argument(names.index("device") if "device" in names else None, "device")
-    if data is None or device is None or isinstance(data, ast.Starred):
+    if data is None or isinstance(data, ast.Starred):
         return None
     case = Case()
-    mask = weigh_device(site, device, case)
+    value = site.value(data)
+    if device is None:
+        # A tensor stays where it is; anything else lands on the default device.
+        if site.record.default_device != V.CUDA or site.hidden_arguments or value.may(Kind.TENSOR):
+            return None
+        mask = V.CUDA
+        case.say("device: the default device, set to CUDA around the call")
+    else:
+        mask = weigh_device(site, device, case)
     if not mask:
         return None
-    value = site.value(data)
     if not weigh_data(site, data, value, case, tensors_welcome=callee != "torch.tensor"):
         return None
     dtype = site.argument(1 if "dtype" in names else None, "dtype")
     pin = site.argument(None, "pin_memory")
     pinned = pin is not None and not (isinstance(pin, ast.Constant) and pin.value in (False, None))
     constant = constant_form(data, site.value, site.value(dtype) if dtype is not None else None)
-    return Construction(names, data, value, device, mask, pinned, constant, case)
+    where = f"`{site.code(device)}`" if device is not None else "the default device"
+    return Construction(names, data, value, device, mask, pinned, constant, where, case)
 
 
 def weigh_data(site: Site, node: ast.expr, value: Value, case: Case, tensors_welcome: bool) -> bool:
@@ -66,9 +76,9 @@ def weigh_data(site: Site, node: ast.expr, value: Value, case: Case, tensors_wel
         return False
     if value.only(Kind.SEQ) and value.size == 0 and isinstance(node, ast.Call):
         return False
-    why = f": {value.why}" if value.why else ""
+    said = told_of(code, value.why)
     if value.only(V.UPLOADABLE | Kind.NONE):
-        case.say(f"data: {code}{why}", value.confidence)
+        case.say(f"data: {said}", value.confidence)
         return True
     if value.only(Kind.TENSOR | Kind.NONE):
         if value.device == V.CPU:
@@ -79,7 +89,7 @@ def weigh_data(site: Site, node: ast.expr, value: Value, case: Case, tensors_wel
             return True
         return False
     if value.known and value.may(Kind.TENSOR):
-        case.say(f"data: {code}{why}, or a tensor", Confidence.LOW if tensors_welcome else Confidence.MEDIUM)
+        case.say(f"data: {said}, or a tensor", Confidence.LOW if tensors_welcome else Confidence.MEDIUM)
         return True
     if not value.may(V.UPLOADABLE):
         return False

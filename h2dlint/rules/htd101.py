@@ -66,7 +66,5 @@ class HostDataTensorOnDevice(Rule):
         if found is None or found.pinned or found.constant is not None:
             return
         fix = pinned_upload(site, found.data, found.device, found.mask, found.names)
-        message = (
-            f"`torch.tensor` copies host data to `{site.code(found.device)}` from pageable memory and {WAITS}"
-        )
+        message = f"`torch.tensor` copies host data to {found.where} from pageable memory and {WAITS}"
         yield site.finding(self, message, found.case, fix)

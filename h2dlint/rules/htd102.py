@@ -67,5 +67,5 @@ class HostDataAsTensorOnDevice(Rule):
             return
         fix = pinned_upload(site, found.data, found.device, found.mask, found.names)
         name = site.record.callee
-        message = f"`{name}` copies host data to `{site.code(found.device)}` from pageable memory and {WAITS}"
+        message = f"`{name}` copies host data to {found.where} from pageable memory and {WAITS}"
         yield site.finding(self, message, found.case, fix)

@@ -62,9 +62,9 @@ class ConstantTensorOnDevice(Rule):
         found = read_constructor(site)
         if found is None or found.constant is None or (found.pinned and site.record.callee != "torch.tensor"):
             return
-        fix = factory_upload(site, found.constant, found.device, found.mask, found.names)
+        fix = factory_upload(site, found.constant, found.names)
         message = (
-            f"`{site.record.callee}` copies a constant to `{site.code(found.device)}` and {WAITS}; "
+            f"`{site.record.callee}` copies a constant to {found.where} and {WAITS}; "
             f"`torch.{found.constant.function}` makes it there without a copy"
         )
         yield site.finding(self, message, found.case, fix)

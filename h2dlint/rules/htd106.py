@@ -58,5 +58,5 @@ class PinnedConstructorOnDevice(Rule):
         if found is None or not found.pinned or found.constant is not None:
             return
         fix = pinned_upload(site, found.data, found.device, found.mask, found.names)
-        message = f"`pin_memory` is ignored with `device={site.code(found.device)}`: the copy {WAITS}"
+        message = f"`pin_memory` is ignored for a tensor on {found.where}: the copy {WAITS}"
         yield site.finding(self, message, found.case, fix)

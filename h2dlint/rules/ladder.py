@@ -168,19 +168,23 @@ def pinned(call: cst.Call, site: Site, data: Value, drop: str | None = "device")
 def pinned_upload(
     site: Site,
     data: ast.expr,
-    device: ast.expr,
+    device: ast.expr | None,
     mask: int,
     names: tuple[str, ...],
-    trust: Trust | None = None,
 ) -> Fix:
     """Rung 2 for ``torch.tensor(data, device=device, ..)`` and its kin.
 
     Args:
-        data, device: those arguments of the site's call.
+        data, device: those arguments of the site's call; without a device (it lands on the default device) there
+            is advice and no edit, because nothing in the call says where to move the tensor.
         mask: what is known of the device.
         names: the function's positional parameters.
     """
-    trust = trust or Trust(site)
+    trust = Trust(site)
+    if device is None:
+        return trust.fix(
+            'Build it with device="cpu" and pin_memory=True, then move it with non_blocking=True'
+        )
     value = site.value(data)
     trust.stream()
     trust.device(mask, device)
@@ -267,9 +271,7 @@ def factory_call(site: Site, call: cst.Call, constant: Constant, data_name: str)
     return call.with_changes(args=args)
 
 
-def factory_upload(
-    site: Site, constant: Constant, device: ast.expr, mask: int, names: tuple[str, ...]
-) -> Fix:
+def factory_upload(site: Site, constant: Constant, names: tuple[str, ...]) -> Fix:
     """Rung 1 for ``torch.tensor(<constant>, device=device, ..)``: right on every device."""
     trust = Trust(site)
     trust.stream()

@@ -10,7 +10,7 @@ from h2dlint.analysis import values as V
 from h2dlint.analysis.moves import Move, parse_move
 from h2dlint.analysis.values import Kind, Value
 from h2dlint.model import Confidence
-from h2dlint.rules.site import Case, Site, looks_like_device
+from h2dlint.rules.site import Case, Site, looks_like_device, told_of
 
 METHODS = frozenset({"to", "cuda", "type_as"})
 
@@ -138,8 +138,8 @@ def _weigh(site: Site, found: Movement) -> bool:
     elif hardware:
         case.say(f"device: {code}, in code for {hardware}", Confidence.LOW)
     elif move.sure:
-        why = " (a tensor)" if move.other else f": {target.why}" if target.why else ""
-        case.say(f"device: {code}{why}", target.confidence if target.known else Confidence.HIGH)
+        said = f"{code} (a tensor)" if move.other else told_of(code, target.why)
+        case.say(f"device: {said}", target.confidence if target.known else Confidence.HIGH)
     elif (target.known and not target.may(V.DEVICE_LIKE | Kind.TENSOR)) or "dtype" in code.lower():
         return False
     else:

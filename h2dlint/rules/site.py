@@ -11,9 +11,9 @@ import libcst as cst
 
 from h2dlint.analysis import values as V
 from h2dlint.analysis.module import ModuleAnalysis
+from h2dlint.analysis.moves import device_mask
 from h2dlint.analysis.outline import dotted
 from h2dlint.analysis.records import CallRecord
-from h2dlint.analysis.moves import device_mask
 from h2dlint.analysis.values import Kind, Value
 from h2dlint.model import Applicability, Confidence, Context, Effect, Finding, Fix, Options
 from h2dlint.rules.base import Rule
@@ -135,6 +135,13 @@ def looks_like_device(node: ast.expr | None) -> bool:
     return "device" in last or last in ("dev", "gpu", "gpu_id", "cuda", "rank", "local_rank")
 
 
+def told_of(code: str, why: str) -> str:
+    """An expression and the evidence for it, without saying the name twice."""
+    if not why or why == "literal":
+        return code
+    return why if why.startswith((f"parameter {code}:", f"field {code}:")) else f"{code}: {why}"
+
+
 def weigh_device(site: Site, node: ast.expr, case: Case) -> int:
     """Say in ``case`` what is known of a device argument.
 
@@ -149,8 +156,7 @@ def weigh_device(site: Site, node: ast.expr, case: Case) -> int:
     if hardware and mask != V.CUDA:
         case.say(f"device: {site.code(node)}, in code for {hardware}", Confidence.LOW)
         return mask
-    why = f": {value.why}" if value.why and value.why != "literal" else ""
-    line = f"device: {site.code(node)}{why}"
+    line = f"device: {told_of(site.code(node), value.why)}"
     if mask == V.CUDA:
         case.say(line)
     elif mask & ~V.UNSET != V.SOME_DEVICE:

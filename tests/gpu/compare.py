@@ -86,7 +86,14 @@ def _tensor_differences(where: str, before: torch.Tensor, after: torch.Tensor) -
 
 def _bytes(tensor: torch.Tensor) -> torch.Tensor:
     """The bytes of the values, in order of the index, on the host."""
-    plain = tensor.detach().resolve_conj().resolve_neg().cpu().clone(memory_format=torch.contiguous_format).reshape(-1)
+    plain = (
+        tensor.detach()
+        .resolve_conj()
+        .resolve_neg()
+        .cpu()
+        .clone(memory_format=torch.contiguous_format)
+        .reshape(-1)
+    )
     return plain.view(torch.uint8)
 
 
