@@ -59,6 +59,7 @@ _COLD_CLASS = re.compile(r"^Test[A-Z]|.*(?:TestCase|Tests)$")
 _COLD_PATH = re.compile(
     r"(?:^|/)(?:tests?|testing|examples?|benchmarks?|scripts|docs?|tutorials?)/|(?:^|/)(?:test_[^/]*|[^/]*_test|conftest|setup)\.py$"
 )
+_CACHES = frozenset({"cache", "lru_cache", "cached_property"})
 _CONSTRUCTORS = frozenset({"__init__", "__post_init__"})
 
 
@@ -158,6 +159,8 @@ class Contexts:
             return f"cold: {function.name} constructs"
         if _COLD.match(name):
             return f"cold: {function.name} by its name"
+        if any(d.rsplit(".", 1)[-1] in _CACHES for d in function.decorators):
+            return f"cold: {function.name} is cached"
         if function.owner is not None and _COLD_CLASS.match(function.owner.name):
             return f"cold: {function.owner.name} is a test"
         return ""

@@ -11,7 +11,7 @@ from typing import Any
 from h2dlint.analysis import library
 from h2dlint.analysis import values as V
 from h2dlint.analysis.guards import refine
-from h2dlint.analysis.operators import binary, compared, index_tensor
+from h2dlint.analysis.operators import attribute, binary, compared, index_tensor
 from h2dlint.analysis.outline import dotted
 from h2dlint.analysis.records import Env, Frame, Records
 from h2dlint.analysis.values import Kind, Value, join
@@ -77,6 +77,10 @@ class Expressions:
     def instance_attribute(self, base: Value, name: str, frame: Frame) -> Value | None:
         raise NotImplementedError
 
+    def imported(self, value: Value) -> Value:
+        """What an imported name is, if the project defines it; else the value as it is."""
+        return value
+
     def lookup(self) -> dict[int, Value]:
         """Values of the expressions evaluated last, by ``id``."""
         return self._scratch
@@ -96,22 +100,24 @@ class Expressions:
         """What a name means in a frame: local, enclosing, module, builtin."""
         value = frame.env.names.get(name)
         if value is not None:
-            return value
+            return self.imported(value)
         if frame.closure is not None:
             value = frame.closure.names.get(name)
             if value is not None:
-                return value
+                return self.imported(value)
         value = self.globals.names.get(name)
         if value is not None:
-            if name in self.unsettled_globals:
-                return V.UNKNOWN
-            return value
+            return V.UNKNOWN if name in self.unsettled_globals else self.imported(value)
         if name in _BUILTINS:
             if name in ("True", "False", "None"):
                 return V.constant({"True": True, "False": False, "None": None}[name])
             return Value(kind=Kind.OBJ, qual="builtins." + name)
         if "torch" in self.star_imports:
             return Value(kind=Kind.OBJ, qual="torch." + name)
+        for module in self.star_imports:
+            value = self.imported(replace(V.UNKNOWN, qual=f"{module}.{name}"))
+            if value.known:
+                return value
         return V.UNKNOWN
 
     def _name(self, node: ast.Name, frame: Frame) -> Value:
@@ -138,7 +144,11 @@ class Expressions:
         return value
 
     def _module_attribute(self, qual: str, name: str) -> Value:
-        full = f"{qual}.{name}"
+        return self.imported(self.import_of(qual, name))
+
+    def import_of(self, qual: str, name: str) -> Value:
+        """What ``from qual import name`` binds; a name of the project is looked up when it is used."""
+        full = f"{qual}{name}" if qual.endswith(".") else f"{qual}.{name}"
         if qual == "torch":
             from h2dlint.analysis import torch_facts
 
@@ -166,27 +176,7 @@ class Expressions:
                 return value
             if name == "device":
                 return V.DEVICE
-        if name == "shape":
-            return replace(V.INTS, elem=replace(V.LENGTH, why=".shape"), why=".shape")
-        if base.only(Kind.TENSOR | Kind.NONE) and base.may(Kind.TENSOR):
-            if name in ("is_cuda", "requires_grad", "is_leaf", "is_sparse"):
-                return V.BOOL
-            if name in ("ndim", "itemsize", "nbytes"):
-                return V.INT
-            if name in ("T", "mT", "H", "mH", "data", "real", "imag"):
-                return replace(base, kind=Kind.TENSOR, ndim=None)
-            return V.UNKNOWN
-        if base.only(Kind.NDARRAY):
-            if name in ("ndim", "size", "itemsize", "nbytes"):
-                return V.INT
-            return (
-                replace(V.NDARRAY, distinct=base.distinct)
-                if name in ("T", "flat", "real", "imag")
-                else V.UNKNOWN
-            )
-        if name in ("ndim", "is_cuda"):
-            return V.INT if name == "ndim" else V.BOOL
-        return V.UNKNOWN
+        return attribute(base, name)
 
     # Subscripts
 

@@ -10,6 +10,7 @@ from h2dlint.analysis import values as V
 from h2dlint.analysis.annotations import annotation_value
 from h2dlint.analysis.attributes import assigned_to_self, assigns_self, keep_last, rebound, settled
 from h2dlint.analysis.outline import ClassInfo, FunctionInfo, Outline
+from h2dlint.analysis.project import Project
 from h2dlint.analysis.records import Env, Frame
 from h2dlint.analysis.statements import Statements
 from h2dlint.analysis.values import Kind, Value, join
@@ -25,10 +26,20 @@ class Interpreter(Statements):
     Args:
         outline: the module's functions and classes.
         text: the module's source, for cheap tests of what it mentions.
+        project: where imported names are looked up.
+        path: absolute path of the file, for its relative imports.
     """
 
-    def __init__(self, outline: Outline, text: str) -> None:
+    def __init__(self, outline: Outline, text: str, project: Project | None = None, path: str = "") -> None:
         super().__init__()
+        self.path = path
+        self._project = project
+        self._resolving = False
+        self._resolved: dict[str, Value] = {}
+        for function in outline.functions:
+            function.home = self
+        for cls in outline.class_by_node.values():
+            cls.home = self
         self.outline = outline
         self.text = text
         self._summaries: dict[int, dict[tuple[object, ...], Value]] = {}
@@ -54,11 +65,35 @@ class Interpreter(Statements):
 
     # Entry points
 
-    def run_module(self) -> None:
-        """Run the module's own statements, which binds its globals."""
-        frame = Frame(None, self.globals, record=True, default_devices=[self.default_device])
+    def run_module(self, record: bool = True) -> None:
+        """Run the module's own statements, which binds its globals.
+
+        Args:
+            record: the file is linted; otherwise it is only looked into, and what it imports is not followed, so that
+                what is known of it does not depend on who asked.
+        """
+        frame = Frame(None, self.globals, record=record, default_devices=[self.default_device])
+        self._resolving = record
         out = self.block(self.outline.tree.body, frame)
+        self._resolving = True
         self.globals = out if out is not None else frame.env
+
+    def forget(self) -> None:
+        """Drop what was worked out about functions and classes."""
+        self._summaries.clear()
+        self._attributes.clear()
+        self._resolved.clear()
+
+    def imported(self, value: Value) -> Value:
+        if value.qual is None or value.kind != V.ANY or self._project is None or not self._resolving:
+            return value
+        known = self._resolved.get(value.qual)
+        if known is None:
+            known = self._project.resolve(self.path, value.qual)
+            if known is None or known.kind == V.ANY:
+                known = value
+            self._resolved[value.qual] = known
+        return known
 
     def run_function(self, function: FunctionInfo) -> None:
         """Run an outermost function (or method) and record what it does."""
@@ -140,7 +175,8 @@ class Interpreter(Statements):
         if isinstance(node, ast.Attribute):
             base = self._meaning(node.value, frame)
             if base.qual is not None:
-                return Value(kind=Kind.OBJ, qual=f"{base.qual}.{node.attr}")
+                value = self._module_attribute(base.qual, node.attr)
+                return value if value.known else Value(kind=Kind.OBJ, qual=f"{base.qual}.{node.attr}")
         return V.UNKNOWN
 
     def _parameter(
@@ -198,11 +234,19 @@ class Interpreter(Statements):
         if callee.klass is not None:
             return Value(kind=Kind.OBJ, cls=callee.klass)
         function = callee.func
+        if function is not None and function.home is not self and isinstance(function.home, Interpreter):
+            return function.home.call_function(callee, call, frame)
         if function is None or frame.depth >= MAX_DEPTH or id(function) in self._running:
             return self._declared(function, frame) if function is not None else None
-        key = tuple(
-            (name, v.kind, v.device, v.memory)
-            for name, v in [*((str(i), a) for i, a in enumerate(call.args)), *sorted(call.keywords.items())]
+        key = (
+            frame.depth,
+            *(
+                (name, v.kind, v.device, v.memory)
+                for name, v in [
+                    *((str(i), a) for i, a in enumerate(call.args)),
+                    *sorted(call.keywords.items()),
+                ]
+            ),
         )
         known = self._summaries.setdefault(id(function), {})
         if key in known:
@@ -238,16 +282,24 @@ class Interpreter(Statements):
         seen: set[int] = set()
         while cls is not None and id(cls) not in seen:
             seen.add(id(cls))
-            found = self._class_attribute(cls, name, base, frame)
+            home = cls.home if isinstance(cls.home, Interpreter) else self
+            found = home._class_attribute(cls, name, base, frame)
             if found is not None:
                 return found
-            cls = self._base_class(cls)
+            cls = home._base_class(cls)
         return None
 
+    def class_attribute(self, value: Value, name: str) -> Value | None:
+        """``Class.name``, asked for from another module."""
+        if value.klass is None:
+            return None
+        return self.instance_attribute(value, name, Frame(None, self.globals, record=False))
+
     def _base_class(self, cls: ClassInfo) -> ClassInfo | None:
-        for base in cls.bases:
-            found = self.outline.classes.get(base)
-            if found is not None:
+        frame = Frame(None, self.globals, record=False)
+        for base in cls.node.bases:
+            found = self._meaning(base, frame).klass
+            if found is not None and found is not cls:
                 return found
         return None
 

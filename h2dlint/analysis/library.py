@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from h2dlint.analysis import values as V
@@ -66,12 +67,18 @@ _NP_NOT_ARRAYS: dict[str, Value] = {
     "random.RandomState": V.OBJECT,
     "random.Generator": V.OBJECT,
 }
-_NP_CONSTANTS = frozenset("pi e inf nan euler_gamma newaxis".split())
+_FLOATS = {"pi": math.pi, "e": math.e, "tau": math.tau, "inf": math.inf, "nan": math.nan}
+"""Constants that ``math``, NumPy and torch share (Python floats in each)."""
 
 
 def builtin_call(name: str, args: list[Value]) -> Value | None:
     """The result of a builtin, or ``None`` where nothing is known."""
     first = args[0] if args else None
+    if name == "float" and first is not None and isinstance(first.const, str):
+        try:
+            return V.constant(float(first.const))
+        except ValueError:
+            return V.FLOAT
     if name in _BUILTINS:
         value = _BUILTINS[name]
         if name == "range" and args and all(a.const is not V.MISSING for a in args):
@@ -214,12 +221,10 @@ _NP_ARRAYS = frozenset(
 def module_constant(qual: str) -> Value | None:
     """``math.pi``, ``np.inf``, ``sys.maxsize``."""
     root, _, rest = qual.partition(".")
-    if root == "math" and rest in ("pi", "e", "inf", "nan", "tau"):
-        return V.FLOAT
-    if root == "numpy" and rest in _NP_CONSTANTS:
-        return V.NONE if rest == "newaxis" else V.FLOAT
-    if qual in ("torch.inf", "torch.nan", "torch.pi", "torch.e"):
-        return V.FLOAT
+    if root in ("math", "numpy", "torch") and rest in _FLOATS:
+        return V.constant(_FLOATS[rest])
+    if qual == "numpy.newaxis":
+        return V.NONE
     if qual == "sys.maxsize":
         return V.INT
     return None

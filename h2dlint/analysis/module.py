@@ -11,6 +11,7 @@ from h2dlint.analysis import values as V
 from h2dlint.analysis.context import Contexts
 from h2dlint.analysis.interpreter import Interpreter
 from h2dlint.analysis.outline import FunctionInfo, outline
+from h2dlint.analysis.project import Surroundings
 from h2dlint.analysis.records import CallRecord
 from h2dlint.analysis.values import Value
 from h2dlint.model import Context, Options
@@ -26,6 +27,12 @@ _COMPILED_DECORATOR = re.compile(
     r"(?:^|\.)(?:compile|script|script_if_tracing|jit|torch_compile|support_torch_compile)$"
 )
 
+_SCRIPT_DECORATOR = re.compile(r"(?:^|\.)(?:script|script_if_tracing|script_method)$")
+_SCRIPTING = re.compile(
+    r"\bjit\.(?:script|trace|ignore|unused|export|is_scripting|is_tracing)\w*|\bfx\.(?:wrap|symbolic_trace|Tracer)\b"
+)
+"""A module that speaks of TorchScript or symbolic tracing is meant to go through it, decorated or not."""
+
 _OTHER_HARDWARE = frozenset("npu xpu hpu mps mlx musa tpu xla ascend habana gaudi neuron".split())
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
 
@@ -37,17 +44,24 @@ class ModuleAnalysis:
         source: its text.
         path: for the verdict on tests and examples; relative, with forward slashes.
         options: what the user says of the project.
+        within: the project's other modules; without them imported names are unknown.
 
     Raises:
         SyntaxError: the text is not Python.
     """
 
-    def __init__(self, source: SourceText, path: str, options: Options) -> None:
+    def __init__(
+        self, source: SourceText, path: str, options: Options, within: Surroundings | None = None
+    ) -> None:
         self.source = source
         self.options = options
         self.tree = ast.parse(source.text)
         self.outline = outline(self.tree)
-        self.interpreter = Interpreter(self.outline, source.text)
+        if within is None:
+            self.interpreter = Interpreter(self.outline, source.text)
+        else:
+            within.project.begin()
+            self.interpreter = Interpreter(self.outline, source.text, within.project, within.location)
         self._contexts = Contexts(self.outline, path, options)
         self._uses_streams: str | None = None
         self._hardware = _named_hardware(path) or _imported_hardware(self.tree)
@@ -106,10 +120,20 @@ class ModuleAnalysis:
             function = function.parent
         return self._hardware
 
-    def compiled(self, function: FunctionInfo | None) -> bool:
-        """The function, or one around it, is compiled by a decorator."""
+    def compiled(self, function: FunctionInfo | None) -> str:
+        """What compiles, scripts or traces the function, by its decorators or by what the module mentions."""
         while function is not None:
-            if any(_COMPILED_DECORATOR.search(name) for name in function.decorators):
+            for name in function.decorators:
+                if _COMPILED_DECORATOR.search(name):
+                    return name
+            function = function.parent
+        match = _SCRIPTING.search(self.source.text)
+        return match.group(0) if match else ""
+
+    def scripted(self, function: FunctionInfo | None) -> bool:
+        """The function is TorchScript, which has no ``pin_memory`` in a tensor constructor."""
+        while function is not None:
+            if any(_SCRIPT_DECORATOR.search(name) for name in function.decorators):
                 return True
             function = function.parent
         return False

@@ -120,3 +120,26 @@ def index_tensor(node: ast.Subscript, base: Value, lookup: dict[int, Value]) -> 
         )
     keeps = all(not lookup.get(id(item), V.UNKNOWN).only(Kind.INT) for item in items)
     return replace(base, kind=Kind.TENSOR, ndim=None, size=None, spread=base.has_dims and keeps)
+
+
+def attribute(base: Value, name: str) -> Value:
+    """An attribute of a tensor, an array or something unknown."""
+    if name == "shape":
+        return replace(V.INTS, elem=replace(V.LENGTH, why=".shape"), why=".shape")
+    if base.only(Kind.TENSOR | Kind.NONE) and base.may(Kind.TENSOR):
+        if name in ("is_cuda", "requires_grad", "is_leaf", "is_sparse"):
+            return V.BOOL
+        if name in ("ndim", "itemsize", "nbytes"):
+            return V.INT
+        if name in ("T", "mT", "H", "mH", "data", "real", "imag"):
+            return replace(base, kind=Kind.TENSOR, ndim=None)
+        return V.UNKNOWN
+    if base.only(Kind.NDARRAY):
+        if name in ("ndim", "size", "itemsize", "nbytes"):
+            return V.INT
+        return (
+            replace(V.NDARRAY, distinct=base.distinct) if name in ("T", "flat", "real", "imag") else V.UNKNOWN
+        )
+    if name in ("ndim", "is_cuda"):
+        return V.INT if name == "ndim" else V.BOOL
+    return V.UNKNOWN

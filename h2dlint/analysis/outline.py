@@ -23,6 +23,8 @@ class FunctionInfo:
     node: FunctionNode
     owner: ClassInfo | None = None
     parent: FunctionInfo | None = None
+    home: object = None
+    """The interpreter of the module that defines it."""
 
     @property
     def short(self) -> str:
@@ -56,6 +58,8 @@ class ClassInfo:
     methods: dict[str, FunctionInfo] = field(default_factory=dict)
     fields: dict[str, ast.AnnAssign] = field(default_factory=dict)
     attributes: dict[str, ast.expr] = field(default_factory=dict)
+    home: object = None
+    """The interpreter of the module that defines it."""
 
     @property
     def bases(self) -> list[str]:

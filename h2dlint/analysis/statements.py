@@ -296,8 +296,7 @@ class Statements(Calls):
             if alias.name == "*":
                 self.star_imports.append(module)
                 continue
-            value = self._module_attribute(module, alias.name)
-            frame.env.bind(alias.asname or alias.name, value)
+            frame.env.bind(alias.asname or alias.name, self.import_of(module, alias.name))
         return True
 
 

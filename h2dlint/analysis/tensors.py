@@ -109,7 +109,7 @@ def torch_call(qual: str, call: Call) -> Value | None:
             kind=Kind.TENSOR,
             device=V.CUDA if cuda else V.CPU,
             memory=V.PAGEABLE,
-            dtype=T.LEGACY[legacy],
+            dtype=T.LEGACY[legacy] or None,
             origins=(call.node,),
             distinct=True,
             why=f"{qual}() at line {line}",

@@ -54,7 +54,7 @@ NUMPY_BRIDGES: dict[str, tuple[str, ...]] = {
 }
 
 LEGACY: dict[str, str] = {
-    "Tensor": "float32",
+    "Tensor": "",
     "FloatTensor": "float32",
     "DoubleTensor": "float64",
     "HalfTensor": "float16",
@@ -66,7 +66,8 @@ LEGACY: dict[str, str] = {
     "ByteTensor": "uint8",
     "BoolTensor": "bool",
 }
-"""Legacy constructors ``torch.X`` and (but for ``Tensor``) ``torch.cuda.X``: name to dtype."""
+"""Legacy constructors ``torch.X`` and (but for ``Tensor``) ``torch.cuda.X``: name to dtype; ``Tensor`` follows the
+default dtype."""
 
 JOINERS: frozenset[str] = frozenset(
     "torch." + name

@@ -128,10 +128,10 @@ class Resolver:
 
     def _file_in(self, folder: Path) -> Path | None:
         for name in FILE_NAMES:
-            if (folder / name).is_file():
+            if _is_file(folder / name):
                 return folder / name
         file = folder / _PYPROJECT
-        if file.is_file() and _table(file, self._shown(file)) is not None:
+        if _is_file(file) and _table(file, self._shown(file)) is not None:
             return file
         return None
 
@@ -236,3 +236,11 @@ def _rule_names() -> dict[str, str]:
     from h2dlint import rules
 
     return {rule.code: rule.name for rule in rules.all_rules()}
+
+
+def _is_file(path: Path) -> bool:
+    """A file is there; a folder that may not be looked into holds no configuration (before 3.12 this raises)."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False

@@ -181,6 +181,9 @@ class _Walk:
         """Take in something that the walk met and that has the name of a source file."""
         try:
             mode = entry.stat().st_mode
+        except FileNotFoundError:
+            # Removed meanwhile, or a link to nothing, as editors leave for a lock: nothing to lint.
+            return
         except OSError as error:
             self._fail(entry.path, error)
             return

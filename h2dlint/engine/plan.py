@@ -14,6 +14,7 @@ from h2dlint.engine.settings import Settings
 from h2dlint.model import Finding, Options
 
 if TYPE_CHECKING:
+    from h2dlint.analysis.project import Surroundings
     from h2dlint.rules.base import Rule
     from h2dlint.syntax.source import SourceText
 
@@ -26,7 +27,12 @@ class RuleSet(Hashable, Protocol):
         ...
 
     def check_module(
-        self, source: SourceText, path: str, rules: Sequence[Rule], options: Options
+        self,
+        source: SourceText,
+        path: str,
+        rules: Sequence[Rule],
+        options: Options,
+        within: Surroundings | None = None,
     ) -> list[Finding]:
         """What the rules find in a module.
 

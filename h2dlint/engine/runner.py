@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from h2dlint.engine.files import Discovery, SourceFile
+from h2dlint.engine.modules import surroundings
 from h2dlint.engine.plan import Plan, RuleSet, installed_rules, plan_for
 from h2dlint.engine.quiet import quiet
 from h2dlint.engine.results import FileResult, Hidden, Report
@@ -172,7 +173,9 @@ def _check(
     chosen = plan.rules_for(location)
 
     def check() -> list[Finding]:
-        found = rules.check_module(source, place, chosen, settings.options)
+        found = rules.check_module(
+            source, place, chosen, settings.options, surroundings(location, settings.root)
+        )
         return [replace(finding, path=path) for finding in found]
 
     return _guarded(source, path, check)

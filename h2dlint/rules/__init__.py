@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from functools import cache
 
+from h2dlint.analysis.project import Surroundings
 from h2dlint.model import Finding, Options
 from h2dlint.rules.base import Rule
 from h2dlint.syntax.source import SourceText
@@ -31,7 +32,9 @@ def all_rules() -> tuple[Rule, ...]:
     return tuple(sorted(rules, key=lambda rule: rule.code))
 
 
-def check_module(source: SourceText, path: str, rules: Sequence[Rule], options: Options) -> list[Finding]:
+def check_module(
+    source: SourceText, path: str, rules: Sequence[Rule], options: Options, within: Surroundings | None = None
+) -> list[Finding]:
     """Lint one module.
 
     Args:
@@ -39,6 +42,7 @@ def check_module(source: SourceText, path: str, rules: Sequence[Rule], options: 
         path: as it is to stand in the findings; relative, with forward slashes.
         rules: those to run.
         options: what the user says of the project.
+        within: the project's other modules; without them imported names are unknown.
 
     Returns:
         Findings by position; not yet suppressed, nor filtered by context or confidence.
@@ -48,4 +52,4 @@ def check_module(source: SourceText, path: str, rules: Sequence[Rule], options: 
     """
     from h2dlint.rules.visitor import check
 
-    return check(source, path, rules, options)
+    return check(source, path, rules, options, within)

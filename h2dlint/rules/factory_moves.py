@@ -6,13 +6,15 @@ import ast
 
 import libcst as cst
 
+from h2dlint.analysis import torch_facts as T
 from h2dlint.analysis import values as V
-from h2dlint.analysis.values import Kind
+from h2dlint.analysis.values import Kind, Value
 from h2dlint.model import Fix
 from h2dlint.rules.constants import Constant, constant_form
 from h2dlint.rules.ladder import bare, cst_of, edit_of, factory_call, pure, rename, same_order
 from h2dlint.rules.movers import KEEPS_STRIDES, Movement
-from h2dlint.rules.site import Site, Trust
+from h2dlint.rules.pinned_moves import legacy_dtype
+from h2dlint.rules.site import Site, Trust, looks_like_device
 from h2dlint.syntax import calls
 from h2dlint.syntax.calls import CannotRewrite
 
@@ -30,6 +32,9 @@ def _device_argument(site: Site, found: Movement, trust: Trust) -> cst.BaseExpre
     if target is None:
         return cst.SimpleString('"cuda"')
     value = site.value(target)
+    if not found.move.sure and not looks_like_device(target):
+        # It may be a tensor or a dtype, which ``.to`` takes and ``device=`` does not.
+        raise CannotRewrite("the target is not known to be a device")
     trust.require(not found.chain or pure(site, target), "the order of evaluation changes")
     trust.require(found.move.sure, f"{site.code(target)} is not proven to be a device")
     trust.require(not found.move.device & V.UNSET, f"{site.code(target)} may be None")
@@ -136,15 +141,23 @@ def constant_move(site: Site, found: Movement) -> Fix | None:
         or found.move.copy is not None
     ):
         return None
-    if found.root_callee not in ("torch.tensor", "torch.as_tensor") or not root.args or site.call is None:
+    legacy = found.family == "legacy"
+    if not legacy and found.root_callee not in ("torch.tensor", "torch.as_tensor"):
         return None
     keywords = {k.arg: k.value for k in root.keywords}
-    if set(keywords) - {"dtype"} or len(root.args) != 1:
+    if set(keywords) - {"dtype"} or len(root.args) != 1 or site.call is None:
         return None
-    dtype = keywords.get("dtype")
-    constant: Constant | None = constant_form(root.args[0], site.value, site.value(dtype) if dtype else None)
+    dtype = site.value(keywords["dtype"]) if "dtype" in keywords else None
+    if legacy:
+        dtype = Value(kind=Kind.DTYPE, dtype=T.LEGACY[found.root_callee.removeprefix("torch.")] or None)
+    constant: Constant | None = constant_form(root.args[0], site.value, dtype)
     inner = site.call_node(root)
-    if constant is None or inner is None:
+    torch = site.module.name_of_torch()
+    if (
+        constant is None
+        or inner is None
+        or (legacy and (torch is None or isinstance(root.args[0], ast.Name)))
+    ):
         return None
     trust = Trust(site)
     trust.stream()
@@ -156,7 +169,10 @@ def constant_move(site: Site, found: Movement) -> Fix | None:
         record = site.module.call_of(root)
         assert record is not None
         new = factory_call(site, bare(inner), constant, "data")
-        if isinstance(new.func, cst.Attribute):
+        if legacy and torch is not None:
+            new = new.with_changes(func=cst.parse_expression(f"{torch}.{constant.function}"))
+            new = calls.append(new, calls.keyword("dtype", legacy_dtype(found.root_callee, torch)))
+        elif isinstance(new.func, cst.Attribute):
             new = new.with_changes(func=new.func.with_changes(attr=cst.Name(constant.function)))
         else:
             new = rename(site, new, constant.function)

@@ -9,13 +9,16 @@ import libcst as cst
 
 from h2dlint.analysis import values as V
 from h2dlint.analysis.torch_facts import LEGACY
-from h2dlint.analysis.values import Kind
+from h2dlint.analysis.values import PYSCALAR, Kind, Value
 from h2dlint.model import Finding, Fix
 from h2dlint.rules.base import Rule
-from h2dlint.rules.ladder import bare, edit_of, non_blocking_to, pins_in_constructor
+from h2dlint.rules.constants import constant_form
+from h2dlint.rules.factory_moves import constant_move
+from h2dlint.rules.ladder import bare, edit_of, factory_call, non_blocking_to, pins_in_constructor, same_order
 from h2dlint.rules.movers import METHODS, read_move
-from h2dlint.rules.pinned_moves import is_list, legacy_as_tensor, pinned_move
+from h2dlint.rules.pinned_moves import is_list, legacy_as_tensor, legacy_dtype, pinned_move
 from h2dlint.rules.site import WAITS, Case, Site, Trust
+from h2dlint.syntax import calls
 from h2dlint.syntax.calls import CannotRewrite
 
 
@@ -71,10 +74,12 @@ class LegacyCudaConstructor(Rule):
             if found is None or found.family != "legacy" or found.root is None:
                 return
             data = found.root.args[0] if len(found.root.args) == 1 else None
-            if data is None or not self._is_data(site, data):
+            if data is not None and site.value(data).items == ():
                 return
             message = f"`{found.root_callee}` builds a host tensor whose move {WAITS}"
-            yield site.finding(self, message, found.case, pinned_move(site, found))
+            is_data = data is not None and self._is_data(site, data)
+            fix = constant_move(site, found) if is_data else None
+            yield site.finding(self, message, found.case, fix or pinned_move(site, found))
             return
         data = site.argument(0, "data")
         if data is None or len(site.node.args) != 1 or not self._is_data(site, data):
@@ -95,6 +100,28 @@ class LegacyCudaConstructor(Rule):
             and value.why not in (".shape", ".size()")
         )
 
+    def _factory(self, site: Site, data: ast.expr) -> Fix | None:
+        """Rung 1 for ``torch.cuda.FloatTensor([c])``."""
+        callee = site.record.callee or ""
+        dtype = Value(kind=Kind.DTYPE, dtype=LEGACY[callee.removeprefix("torch.cuda.")])
+        constant = constant_form(data, site.value, dtype)
+        torch = site.module.name_of_torch()
+        if constant is None or torch is None or site.call is None or site.value(data).only(PYSCALAR):
+            return None
+        trust = Trust(site)
+        trust.stream()
+        same_order(site, constant, trust)
+        for reason in constant.reasons:
+            trust.require(False, reason)
+        try:
+            new = factory_call(site, bare(site.call), constant, "data")
+            new = new.with_changes(func=cst.parse_expression(f"{torch}.{constant.function}"))
+            new = calls.append(new, calls.keyword("dtype", legacy_dtype(callee, torch)))
+            new = calls.append(new, calls.keyword("device", cst.SimpleString('"cuda"')))
+        except CannotRewrite:
+            return None
+        return trust.fix(f"Make the tensor on the device with torch.{constant.function}", edit_of(site, new))
+
     def _fix(self, site: Site, data: ast.expr) -> Fix:
         trust = Trust(site)
         trust.require(is_list(site, data), f"{site.code(data)} may be a torch.Size, which is no data")
@@ -102,6 +129,9 @@ class LegacyCudaConstructor(Rule):
         trust.device(V.CUDA, None)
         trust.data(site.value(data), data)
         title = "Copy from pinned memory without blocking"
+        factory = self._factory(site, data)
+        if factory is not None:
+            return factory
         torch = site.module.name_of_torch()
         if site.call is None or torch is None or not pins_in_constructor(site.value(data)):
             return trust.fix(title)

@@ -143,6 +143,6 @@ def _weigh(site: Site, found: Movement) -> bool:
     elif (target.known and not target.may(V.DEVICE_LIKE | Kind.TENSOR)) or "dtype" in code.lower():
         return False
     else:
-        strength = Confidence.HIGH if looks_like_device(move.target) else Confidence.MEDIUM
-        case.say(f"device: {code}, not known to be a device", strength)
+        hint = "by its name" if looks_like_device(move.target) else "not known to be a device"
+        case.say(f"device: {code}, {hint}", Confidence.MEDIUM)
     return True

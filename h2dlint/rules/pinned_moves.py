@@ -95,7 +95,11 @@ def _pinned_root(site: Site, found: Movement) -> tuple[cst.Call, cst.Call] | Non
     if found.family == "legacy":
         return _legacy(site, root)
     inner = site.call_node(root)
-    if inner is None or found.root_callee not in T.CONSTRUCTORS or any(arg.star for arg in inner.args):
+    if inner is None or any(arg.star for arg in inner.args):
+        return None
+    if found.root_callee in T.FACTORIES or found.root_callee in _PINNABLE_RANDOM:
+        return _pinned_factory(site, root, inner)
+    if found.root_callee not in T.CONSTRUCTORS:
         return None
     given = {k.arg: k.value for k in root.keywords}
     data = root.args[0] if len(root.args) == 1 else given.get("data") or given.get("obj")
@@ -110,6 +114,20 @@ def _pinned_root(site: Site, found: Movement) -> tuple[cst.Call, cst.Call] | Non
         if index is not None:
             new = calls.replace(new, index, calls.keyword("data", new.args[index].value))
     if site.record.default_device != V.CPU and calls.find(new, "device") is None:
+        new = calls.append(new, calls.keyword("device", cst.SimpleString('"cpu"')))
+    return inner, calls.set_keyword(new, "pin_memory", _TRUE)
+
+
+_PINNABLE_RANDOM = T.RANDOM_FACTORIES - {"torch.normal"}
+
+
+def _pinned_factory(site: Site, root: ast.Call, inner: cst.Call) -> tuple[cst.Call, cst.Call] | None:
+    """A factory makes its tensor in pinned memory as it is: no second copy on the host."""
+    given = {k.arg for k in root.keywords}
+    if given & {"out", "layout", "names", None}:
+        return None
+    new = inner
+    if site.record.default_device != V.CPU and "device" not in given:
         new = calls.append(new, calls.keyword("device", cst.SimpleString('"cpu"')))
     return inner, calls.set_keyword(new, "pin_memory", _TRUE)
 
@@ -135,11 +153,17 @@ def _legacy(site: Site, root: ast.Call) -> tuple[cst.Call, cst.Call] | None:
     return inner, legacy_as_tensor(site, inner, callee_of(site, root), torch)
 
 
+def legacy_dtype(callee: str, torch: str) -> cst.BaseExpression:
+    """The dtype that a legacy constructor gives; ``torch.Tensor`` follows the default dtype."""
+    name = callee.removeprefix("torch.").removeprefix("cuda.")
+    text = f"{torch}.get_default_dtype()" if name == "Tensor" else f"{torch}.{T.LEGACY[name]}"
+    return cst.parse_expression(text)
+
+
 def legacy_as_tensor(site: Site, inner: cst.Call, callee: str, torch: str) -> cst.Call:
     """A legacy constructor over a list as a pinned ``torch.tensor`` with the dtype spelled out."""
-    dtype = T.LEGACY[callee.removeprefix("torch.").removeprefix("cuda.")]
     new = bare(inner).with_changes(func=cst.parse_expression(f"{torch}.tensor"))
-    new = calls.append(new, calls.keyword("dtype", cst.parse_expression(f"{torch}.{dtype}")))
+    new = calls.append(new, calls.keyword("dtype", legacy_dtype(callee, torch)))
     if site.record.default_device != V.CPU:
         new = calls.append(new, calls.keyword("device", cst.SimpleString('"cpu"')))
     return calls.append(new, calls.keyword("pin_memory", _TRUE))

@@ -15,7 +15,7 @@ from h2dlint.analysis.moves import device_mask
 from h2dlint.analysis.outline import dotted
 from h2dlint.analysis.records import CallRecord
 from h2dlint.analysis.values import Kind, Value
-from h2dlint.model import Applicability, Confidence, Context, Effect, Finding, Fix, Options
+from h2dlint.model import Applicability, Confidence, Context, Edit, Effect, Finding, Fix, Options
 from h2dlint.rules.base import Rule
 from h2dlint.syntax.snippets import Snippet
 
@@ -162,12 +162,10 @@ def weigh_device(site: Site, node: ast.expr, case: Case) -> int:
     elif mask & ~V.UNSET != V.SOME_DEVICE:
         case.say(f"{line}, CUDA on one branch")
     else:
-        told = value.only(Kind.DEVICE | Kind.TENSOR | Kind.NONE) or looks_like_device(node)
-        strength = Confidence.HIGH if told else Confidence.MEDIUM
-        case.say(
-            line if value.known else f"{line}, not known",
-            min(strength, value.confidence) if value.known else strength,
-        )
+        known = value.only(Kind.DEVICE | Kind.TENSOR | Kind.NONE)
+        hint = "" if known or value.known else ", by its name" if looks_like_device(node) else ", not known"
+        strength = value.confidence if value.known else Confidence.MEDIUM
+        case.say(f"{line}{hint}", strength if known else min(strength, Confidence.MEDIUM))
     return mask
 
 
@@ -187,7 +185,8 @@ class Trust:
         """The wait that the fix removes must not be what orders the work."""
         streams = self.site.module.streams()
         self.require(not streams, f"the module uses streams, events or threads ({streams})")
-        self.require(not self.site.module.compiled(self.site.record.function), "the function is compiled")
+        compiled = self.site.module.compiled(self.site.record.function)
+        self.require(not compiled, f"the code is compiled, scripted or traced ({compiled})")
 
     def device(self, mask: int, node: ast.expr | None) -> None:
         """The fix is right on CUDA and ROCm only."""
@@ -205,11 +204,9 @@ class Trust:
         self.require(value.only(V.UPLOADABLE | Kind.NONE), f"{name} is not proven to be host data")
         self.require(value.confidence is Confidence.HIGH, f"the kind of {name} rests on weak evidence")
 
-    def fix(self, title: str, *edits: object) -> Fix:
-        """The fix with the applicability that the reasons leave."""
-        from h2dlint.model import Edit
-
-        chosen = tuple(edit for edit in edits if isinstance(edit, Edit))
+    def fix(self, title: str, edit: Edit | None = None) -> Fix:
+        """The fix with the applicability that the reasons leave; without an edit, or in TorchScript, advice."""
+        chosen = () if edit is None or self.site.module.scripted(self.site.record.function) else (edit,)
         if not chosen:
             return Fix(Applicability.DISPLAY, title, reasons=tuple(self.reasons))
         kind = Applicability.UNSAFE if self.reasons else Applicability.SAFE

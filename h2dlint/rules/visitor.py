@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 import libcst as cst
 
 from h2dlint.analysis.module import ModuleAnalysis
+from h2dlint.analysis.project import Surroundings
 from h2dlint.analysis.records import CallRecord
 from h2dlint.model import Finding, Options, Span
 from h2dlint.rules.base import Rule
@@ -106,13 +107,15 @@ def _interested(rules: Sequence[Rule]) -> Callable[[CallRecord], Iterator[Rule]]
     return interested
 
 
-def check(source: SourceText, path: str, rules: Sequence[Rule], options: Options) -> list[Finding]:
+def check(
+    source: SourceText, path: str, rules: Sequence[Rule], options: Options, within: Surroundings | None = None
+) -> list[Finding]:
     """See ``h2dlint.rules.check_module``."""
     lines = candidate_lines(source, rules)
     if not lines:
         ast.parse(source.text)
         return []
-    module = ModuleAnalysis(source, path, options)
+    module = ModuleAnalysis(source, path, options, within)
     interested = _interested(rules)
     snippets = Snippets(module)
     findings: list[Finding] = []

@@ -55,7 +55,9 @@ def fix_of(name: str, call: ast.Call, source: SourceText) -> Fix | None:
     }.get(name)
 
 
-def check_module(source: SourceText, path: str, rules: Sequence[Rule], options: Options) -> list[Finding]:
+def check_module(
+    source: SourceText, path: str, rules: Sequence[Rule], options: Options, within: object = None
+) -> list[Finding]:
     codes = {rule.code for rule in rules}
     found: list[Finding] = []
     for node in ast.walk(ast.parse(source.text)):

@@ -91,7 +91,7 @@ class FakeRules:
         return (Safe(), Unsafe(), Faulty(), Endless(), Importing())
 
     def check_module(
-        self, source: SourceText, path: str, rules: Sequence[Rule], options: Options
+        self, source: SourceText, path: str, rules: Sequence[Rule], options: Options, within: object = None
     ) -> list[Finding]:
         self.seen.append(path)
         tree = ast.parse(source.text)

@@ -173,7 +173,7 @@ def test_fixes_without_end_change_nothing(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_rule_that_fails_on_the_result_undoes_the_fixes() -> None:
     class Fussy(FakeRules):
-        def check_module(self, source, path, rules, options):  # type: ignore[no-untyped-def]
+        def check_module(self, source, path, rules, options, within=None):  # type: ignore[no-untyped-def]
             if "ok(" in source.text:
                 raise KeyError("ok")
             return super().check_module(source, path, rules, options)
@@ -276,7 +276,7 @@ def test_a_file_that_changed_meanwhile_is_not_overwritten(project: Callable[...,
     cwd = project(a="blocks(1)\n")
 
     class Meddling(FakeRules):
-        def check_module(self, source, path, rules, options):  # type: ignore[no-untyped-def]
+        def check_module(self, source, path, rules, options, within=None):  # type: ignore[no-untyped-def]
             (cwd / "a.py").write_text("# somebody else's\n")
             return super().check_module(source, path, rules, options)
 

@@ -48,7 +48,12 @@ def only_error(result: FileResult) -> FileError:
 def test_findings_are_sorted_and_distinct() -> None:
     class Twice(FakeRules):
         def check_module(
-            self, source: SourceText, path: str, rules: Sequence[Rule], options: Options
+            self,
+            source: SourceText,
+            path: str,
+            rules: Sequence[Rule],
+            options: Options,
+            within: object = None,
         ) -> list[Finding]:
             return super().check_module(source, path, rules, options)[::-1] * 2
 
@@ -160,7 +165,12 @@ def test_recursion_in_the_parser_is_the_fault_of_the_file() -> None:
 def test_recursion_in_a_rule_is_ours() -> None:
     class Recursive(FakeRules):
         def check_module(
-            self, source: SourceText, path: str, rules: Sequence[Rule], options: Options
+            self,
+            source: SourceText,
+            path: str,
+            rules: Sequence[Rule],
+            options: Options,
+            within: object = None,
         ) -> list[Finding]:
             return self.check_module(source, path, rules, options)
 

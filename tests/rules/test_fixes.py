@@ -116,7 +116,7 @@ REWRITTEN = {
         "y = torch.tensor(xs, dtype=torch.float32, pin_memory=True).cuda(non_blocking=True)"
     ),
     "y = torch.Tensor(xs).to(d)": (
-        "y = torch.tensor(xs, dtype=torch.float32, pin_memory=True).to(d, non_blocking=True)"
+        "y = torch.tensor(xs, dtype=torch.get_default_dtype(), pin_memory=True).to(d, non_blocking=True)"
     ),
     # moves
     "y = torch.tensor(xs).to(d)": "y = torch.tensor(xs, pin_memory=True).to(d, non_blocking=True)",
@@ -140,7 +140,7 @@ REWRITTEN = {
     "y = torch.as_tensor(data=xs).to(d)": "y = torch.tensor(data=xs, pin_memory=True).to(d, non_blocking=True)",
     "y = torch.asarray(xs, copy=True).to(d)": "y = torch.asarray(xs, copy=True).pin_memory().to(d, non_blocking=True)",
     "y = torch.eye(3).view(torch.uint8).to(d, torch.float64)": (
-        "y = torch.eye(3).view(torch.uint8).pin_memory().to(d, torch.float64, non_blocking=True)"
+        "y = torch.eye(3, pin_memory=True).view(torch.uint8).to(d, torch.float64, non_blocking=True)"
     ),
     "y = torch.tensor(0.5).to(d)": "y = torch.full((), 0.5, device=d)",
     "y = torch.tensor([2] * 3, dtype=torch.int32).cuda(1)": (
@@ -157,9 +157,9 @@ REWRITTEN = {
     "y = torch.zeros(3).to(d, torch.float16)": "y = torch.zeros(3, device=d, dtype=torch.float16)",
     "y = torch.arange(6).view(2, 3).cuda()": 'y = torch.arange(6, device="cuda").view(2, 3)',
     "y = torch.eye(3, pin_memory=False).cuda(1)": 'y = torch.eye(3, device="cuda:1")',
-    "y = torch.linspace(0, 1, 5).to(d)": "y = torch.linspace(0, 1, 5).pin_memory().to(d, non_blocking=True)",
-    "y = torch.arange(0.0, 1.0, 0.1).to(d)": "y = torch.arange(0.0, 1.0, 0.1).pin_memory().to(d, non_blocking=True)",
-    "y = torch.rand(3).to(d)": "y = torch.rand(3).pin_memory().to(d, non_blocking=True)",
+    "y = torch.linspace(0, 1, 5).to(d)": "y = torch.linspace(0, 1, 5, pin_memory=True).to(d, non_blocking=True)",
+    "y = torch.arange(0.0, 1.0, 0.1).to(d)": "y = torch.arange(0.0, 1.0, 0.1, pin_memory=True).to(d, non_blocking=True)",
+    "y = torch.rand(3).to(d)": "y = torch.rand(3, pin_memory=True).to(d, non_blocking=True)",
     "y = torch.ones(3).expand(2, 3).to(d)": (
         "y = torch.ones(3).expand(2, 3).clone().pin_memory().to(d, non_blocking=True)"
     ),
@@ -427,7 +427,8 @@ def test_the_name_of_torch_is_the_modules() -> None:
         "tensor(0.5, device=d)": "th.full((), 0.5, device=d)",
         "th.tensor(0.5, device=d)": "th.full((), 0.5, device=d)",
         "tensor(0.5).to(d)": "th.full((), 0.5, device=d)",
-        "th.LongTensor([1]).cuda()": "th.tensor([1], dtype=th.int64, pin_memory=True).cuda(non_blocking=True)",
+        "th.LongTensor([1, 2]).cuda()": "th.tensor([1, 2], dtype=th.int64, pin_memory=True).cuda(non_blocking=True)",
+        "th.LongTensor([1]).cuda()": 'th.full((1,), 1, dtype=th.int64, device="cuda")',
     }.items():
         assert apply(text.format(before)) == text.format(after)
 
