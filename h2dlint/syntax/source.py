@@ -47,6 +47,11 @@ class SourceText:
         try:
             encoding, _ = tokenize.detect_encoding(io.BytesIO(bom + data).readline)
         except SyntaxError as error:
+            try:
+                data.decode("utf-8")
+            except UnicodeDecodeError as cause:
+                # More useful than CPython's "invalid or missing encoding declaration".
+                raise DecodeError(f"not valid utf-8: {cause}") from cause
             raise DecodeError(str(error)) from error
         if encoding == "utf-8-sig":
             encoding = "utf-8"
