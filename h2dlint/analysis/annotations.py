@@ -20,10 +20,7 @@ _SCALARS: dict[str, Value] = {
     "bytes": V.OBJECT,
     "None": V.NONE,
 }
-_SEQUENCES = frozenset(
-    """list tuple List Tuple Sequence MutableSequence Collection deque Deque range Iterable Iterator
-    Generator""".split()
-)
+_SEQUENCES = frozenset("""list tuple List Tuple Sequence MutableSequence deque Deque range""".split())
 _DICTS = frozenset(
     """set frozenset Set FrozenSet AbstractSet MutableSet dict Dict Mapping MutableMapping DefaultDict defaultdict
     OrderedDict Counter""".split()

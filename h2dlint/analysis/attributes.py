@@ -41,11 +41,6 @@ def assigned_to_self(method: FunctionInfo) -> set[str]:
     }
 
 
-def assigns_self(method: FunctionInfo) -> bool:
-    """The method assigns an attribute of ``self``."""
-    return bool(assigned_to_self(method))
-
-
 def rebound(outer: FunctionInfo | None, inner: FunctionInfo) -> set[str]:
     """Names that ``outer`` assigns again after ``inner`` is defined, or that ``inner`` declares nonlocal."""
     names: set[str] = set()
@@ -58,3 +53,41 @@ def rebound(outer: FunctionInfo | None, inner: FunctionInfo) -> set[str]:
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.lineno > end:
             names.add(node.id)
     return names
+
+
+def module_constants(tree: ast.Module) -> dict[str, Value]:
+    """Names that the module binds to a literal, once and under no condition: those stay what they are."""
+    found: dict[str, Value] = {}
+    bound: set[str] = set()
+    for statement in tree.body:
+        names = {
+            node.id
+            for node in ast.walk(statement)
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        }
+        for name in names & bound:
+            found.pop(name, None)
+        target, value = _simple_assignment(statement)
+        if target is not None and value is not None and target not in bound:
+            found[target] = value
+        bound |= names
+    return found
+
+
+def _simple_assignment(statement: ast.stmt) -> tuple[str | None, Value | None]:
+    if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+        target: ast.expr = statement.targets[0]
+    elif isinstance(statement, ast.AnnAssign):
+        target = statement.target
+    else:
+        return None, None
+    value = statement.value
+    sign = 1
+    if isinstance(value, ast.UnaryOp) and isinstance(value.op, ast.USub):
+        sign, value = -1, value.operand
+    if not isinstance(target, ast.Name) or not isinstance(value, ast.Constant):
+        return None, None
+    number = value.value
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
+        return None, None
+    return target.id, V.constant(sign * number)

@@ -10,11 +10,12 @@ from h2dlint.analysis import values as V
 from h2dlint.analysis.expressions import Expressions, is_module
 from h2dlint.analysis.methods import tensor_method
 from h2dlint.analysis.outline import dotted
-from h2dlint.analysis.records import CallRecord, Frame
+from h2dlint.analysis.records import NO_CUDA, CallRecord, Frame
 from h2dlint.analysis.values import Kind, Value, join
 from h2dlint.model import Confidence
 
 _MUTATORS = frozenset("append extend insert appendleft add update extendleft".split())
+_REORDERS = frozenset("reverse sort pop popleft clear remove rotate popitem".split())
 
 
 class Calls(Expressions):
@@ -46,7 +47,7 @@ class Calls(Expressions):
         default = frame.default_devices[-1] if frame.default_devices else V.CPU
         call = tensors.Call(node, args, keywords, starred, default)
         qual = callee.qual if method is None else None
-        if frame.record and frame.statement is not None:
+        if frame.record and frame.statement is not None and NO_CUDA not in frame.env.paths:
             self.records.calls[id(node)] = CallRecord(
                 node=node,
                 statement=frame.statement,
@@ -56,7 +57,10 @@ class Calls(Expressions):
                 loop=frame.loops[-1] if frame.loops else None,
                 default_device=default,
                 main=frame.main,
+                in_fstring=bool(frame.in_fstring),
             )
+        if not self._harmless(callee, receiver, qual):
+            self.escape(node, frame)
         if receiver is not None and method is not None:
             if callee.func is None and callee.klass is None:
                 return self._method(func, receiver, method, call, frame)
@@ -69,6 +73,29 @@ class Calls(Expressions):
             if result is not None:
                 return result
         return V.UNKNOWN
+
+    @staticmethod
+    def _harmless(callee: Value, receiver: Value | None, qual: str | None) -> bool:
+        """The call runs no code of the project, which could change what is known of attributes and lists."""
+        if callee.func is not None or callee.klass is not None:
+            return False
+        if receiver is not None:
+            return receiver.known and not receiver.may(Kind.OBJ)
+        root = (qual or "").split(".", 1)[0]
+        if root == "builtins":
+            return qual not in ("builtins.setattr", "builtins.exec", "builtins.eval", "builtins.delattr")
+        return root in ("torch", "numpy", "math", "itertools", "time", "random", "os", "logging", "warnings")
+
+    def escape(self, node: ast.expr, frame: Frame) -> None:
+        """Code that was not seen runs: attributes may change, and lists that it is given."""
+        frame.env.weaken_paths()
+        if not isinstance(node, ast.Call):
+            return
+        for arg in [*node.args, *(k.value for k in node.keywords)]:
+            if isinstance(arg, ast.Name):
+                value = frame.env.names.get(arg.id)
+                if value is not None and value.may(Kind.SEQ | Kind.DICT) and value.known:
+                    frame.env.names[arg.id] = replace(value, items=None, elem=None, size=None)
 
     def _known_function(self, qual: str, call: tensors.Call, frame: Frame) -> Value | None:
         root, _, rest = qual.partition(".")
@@ -95,8 +122,13 @@ class Calls(Expressions):
         if method in _MUTATORS and receiver.only(Kind.SEQ | Kind.DICT | Kind.NONE):
             self._mutate(func.value, receiver, method, call.args, frame)
             return V.NONE
+        if method in _REORDERS and receiver.may(Kind.SEQ):
+            self.assign_back(func.value, replace(receiver, items=None, size=None), frame)
         if receiver.only(V.HOST | Kind.NONE) and receiver.may(V.HOST):
             value = library.host_method(receiver, method, call.args)
+            if method == "astype" and "copy" in call.keywords and value is not None:
+                # May be the array itself.
+                value = replace(value, distinct=receiver.distinct)
             if value is not None:
                 return value
             if method not in ("tolist", "item", "numpy"):

@@ -11,7 +11,7 @@ from typing import Any
 from h2dlint.analysis import library
 from h2dlint.analysis import values as V
 from h2dlint.analysis.guards import refine
-from h2dlint.analysis.operators import attribute, binary, compared, index_tensor
+from h2dlint.analysis.operators import attribute, binary, compared, display, index_tensor
 from h2dlint.analysis.outline import dotted
 from h2dlint.analysis.records import Env, Frame, Records
 from h2dlint.analysis.values import Kind, Value, join
@@ -64,7 +64,7 @@ class Expressions:
             ast.JoinedStr: self._joinedstr,
             ast.FormattedValue: self._formatted,
             ast.Starred: lambda node, frame: self.eval(node.value, frame),
-            ast.Await: lambda node, frame: self.eval(node.value, frame),
+            ast.Await: self._await,
             ast.Yield: self._yield,
             ast.YieldFrom: self._yield,
             ast.Slice: self._slice,
@@ -219,26 +219,7 @@ class Expressions:
     # Displays and comprehensions
 
     def _display(self, node: ast.List | ast.Tuple | ast.Set, frame: Frame) -> Value:
-        items = [self.eval(elt, frame) for elt in node.elts]
-        starred = any(isinstance(elt, ast.Starred) for elt in node.elts)
-        elem: Value | None = None
-        for elt, item in zip(node.elts, items, strict=True):
-            part = library.element(item) if isinstance(elt, ast.Starred) else item
-            if part is None:
-                elem = None
-                break
-            elem = part if elem is None else join(elem, part)
-        if isinstance(node, ast.Set):
-            # No tensor constructor takes a set.
-            return Value(kind=Kind.DICT)
-        what = type(node).__name__.lower()
-        return Value(
-            kind=Kind.SEQ,
-            elem=elem,
-            items=None if starred else tuple(items),
-            size=None if starred else len(items),
-            why=f"{what} built at line {node.lineno}",
-        )
+        return display(node, [self.eval(elt, frame) for elt in node.elts])
 
     def _dict(self, node: ast.Dict, frame: Frame) -> Value:
         elem: Value | None = None
@@ -253,6 +234,7 @@ class Expressions:
         self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp, frame: Frame
     ) -> Value:
         env = frame.env
+        since = len(frame.walrus)
         frame.env = env.copy()
         entered = 0
         for generator in node.generators:
@@ -269,7 +251,7 @@ class Expressions:
         else:
             elem = self.eval(node.elt, frame)
         del frame.loops[len(frame.loops) - entered :]
-        frame.env = env
+        self._leave(env, frame, since)
         if isinstance(node, ast.DictComp):
             return Value(kind=Kind.DICT, elem=elem)
         if isinstance(node, ast.SetComp):
@@ -306,6 +288,7 @@ class Expressions:
 
     def _boolop(self, node: ast.BoolOp, frame: Frame) -> Value:
         env = frame.env
+        since = len(frame.walrus)
         result: Value | None = None
         truth = isinstance(node.op, ast.And)
         for position, operand in enumerate(node.values):
@@ -322,7 +305,7 @@ class Expressions:
                     if not value.kind:
                         continue
             result = value if result is None else join(result, value)
-        frame.env = env
+        self._leave(env, frame, since)
         return result if result is not None else V.UNKNOWN
 
     def _compare(self, node: ast.Compare, frame: Frame) -> Value:
@@ -332,12 +315,13 @@ class Expressions:
     def _ifexp(self, node: ast.IfExp, frame: Frame) -> Value:
         self.eval(node.test, frame)
         env = frame.env
+        since = len(frame.walrus)
         branches: list[Value] = []
         for branch, truth in ((node.body, True), (node.orelse, False)):
             refined = refine(node.test, env.copy(), truth, self, frame)
             frame.env = refined if refined is not None else env.copy()
             branches.append(self.eval(branch, frame))
-        frame.env = env
+        self._leave(env, frame, since)
         result = join(branches[0], branches[1])
         presumed = self._presumed(node.test)
         if presumed is not None:
@@ -356,13 +340,28 @@ class Expressions:
     def _namedexpr(self, node: ast.NamedExpr, frame: Frame) -> Value:
         value = self.eval(node.value, frame)
         self.bind_target(node.target, value, frame)
+        frame.walrus.append((node.target.id, value))
         return value
+
+    def _leave(self, env: Env, frame: Frame, since: int) -> None:
+        """Go back to ``env``, in which a walrus of the part that may not have run may have taken effect."""
+        frame.env = env
+        for name, value in frame.walrus[since:]:
+            env.names[name] = (
+                V.settled(join(env.names[name], value)) if name in env.names else V.settled(value)
+            )
 
     def _lambda(self, node: ast.Lambda, frame: Frame) -> Value:
         env = frame.env
+        # The body runs later, when names and attributes may have changed.
         frame.env = env.copy()
+        for name, value in env.names.items():
+            if not value.only(Kind.OBJ | Kind.NONE):
+                frame.env.names[name] = V.weakened(value)
+        frame.env.weaken_paths()
         arguments = node.args
-        for arg in [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]:
+        extra = [a for a in (arguments.vararg, arguments.kwarg) if a is not None]
+        for arg in [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, *extra]:
             frame.env.bind(arg.arg, V.UNKNOWN)
         self.eval(node.body, frame)
         frame.env = env
@@ -377,11 +376,19 @@ class Expressions:
         return V.STR
 
     def _formatted(self, node: ast.FormattedValue, frame: Frame) -> Value:
+        frame.in_fstring += 1
         self.eval(node.value, frame)
+        frame.in_fstring -= 1
         return V.STR
+
+    def _await(self, node: ast.Await, frame: Frame) -> Value:
+        value = self.eval(node.value, frame)
+        frame.env.weaken_paths()
+        return value
 
     def _yield(self, node: ast.Yield | ast.YieldFrom, frame: Frame) -> Value:
         frame.yields = True
         if node.value is not None:
             self.eval(node.value, frame)
+        frame.env.weaken_paths()
         return V.UNKNOWN

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from h2dlint.analysis import values as V
 from h2dlint.analysis.outline import dotted
-from h2dlint.analysis.records import Env, Frame, join_env
+from h2dlint.analysis.records import NO_CUDA, Env, Frame, join_env
 from h2dlint.analysis.values import Kind, Value
 from h2dlint.model import Confidence
 
@@ -230,6 +230,8 @@ def _refine_call(test: ast.Call, env: Env, truth: bool, interp: Expressions) -> 
         mask = _type_mask(test.args[1], interp, known_only=not truth)
         if mask:
             _narrow_kind(test.args[0], env, mask if truth else ~mask, interp)
+    elif func.qual in ("torch.cuda.is_available", "torch.cuda.is_initialized") and not truth:
+        env.paths[NO_CUDA] = V.NONE
     elif func.qual == "torch.is_tensor" and test.args:
         _narrow_kind(test.args[0], env, Kind.TENSOR if truth else ~Kind.TENSOR, interp)
     elif isinstance(test.func, ast.Attribute) and test.func.attr == "startswith" and test.args:

@@ -134,6 +134,8 @@ def element(value: Value | None) -> Value | None:
     if value is None:
         return None
     if value.items is not None and value.only(Kind.SEQ):
+        value = V.settled(value)
+        assert value.items is not None
         result: Value | None = None
         for item in value.items:
             result = item if result is None else V.join(result, item)

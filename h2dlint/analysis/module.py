@@ -20,7 +20,7 @@ from h2dlint.syntax.source import SourceText
 _STREAMS = re.compile(
     r"""\b(?:Stream|StreamContext|ExternalStream|wait_stream|record_stream|current_stream|default_stream|set_stream
     |wait_event|record_event|\w+_stream|Event|Thread|ThreadPoolExecutor|to_thread|run_in_executor)\b
-    |\bcuda\.stream\b|\.stream\(""",
+    |Timer|ThreadPool|\bcuda\.stream\b|\bstream\s*\(""",
     re.VERBOSE,
 )
 _COMPILED_DECORATOR = re.compile(
@@ -60,7 +60,6 @@ class ModuleAnalysis:
         if within is None:
             self.interpreter = Interpreter(self.outline, source.text)
         else:
-            within.project.begin()
             self.interpreter = Interpreter(self.outline, source.text, within.project, within.location)
         self._contexts = Contexts(self.outline, path, options)
         self._uses_streams: str | None = None
@@ -97,11 +96,13 @@ class ModuleAnalysis:
         """How often a call runs, and one line that says why."""
         return self._contexts.of(record)
 
-    def name_of_torch(self) -> str | None:
-        """The name that the module uses for ``torch``."""
-        for name, value in self.interpreter.globals.names.items():
-            if value.qual == "torch":
-                return name
+    def name_of_torch(self, function: FunctionInfo | None) -> str | None:
+        """The name that a function has for ``torch``: imported for run time, and not used for something else."""
+        for statement in self.tree.body:
+            for name in _torch_names(statement):
+                value = self.interpreter.globals.names.get(name)
+                if value is not None and value.qual == "torch" and not _binds(function, name):
+                    return name
         return None
 
     def streams(self) -> str:
@@ -137,6 +138,28 @@ class ModuleAnalysis:
                 return True
             function = function.parent
         return False
+
+
+def _torch_names(statement: ast.stmt) -> list[str]:
+    """Names that a statement of the module binds to torch when it runs; ``if TYPE_CHECKING`` does not run."""
+    if isinstance(statement, ast.Import):
+        return [a.asname or a.name.split(".")[0] for a in statement.names if a.name == "torch" or (
+            a.name.startswith("torch.") and a.asname is None)]  # fmt: skip
+    if isinstance(statement, ast.Try):
+        return [name for inner in statement.body for name in _torch_names(inner)]
+    return []
+
+
+def _binds(function: FunctionInfo | None, name: str) -> bool:
+    """The function, or one around it, has a name of its own."""
+    while function is not None:
+        for node in ast.walk(function.node):
+            if (isinstance(node, ast.arg) and node.arg == name) or (
+                isinstance(node, ast.Name) and node.id == name and not isinstance(node.ctx, ast.Load)
+            ):
+                return True
+        function = function.parent
+    return False
 
 
 def _named_hardware(text: str) -> str:

@@ -41,6 +41,9 @@ class Move:
     """the target is a tensor, whose dtype is taken over too"""
 
 
+_KEYWORDS = frozenset("device dtype tensor other non_blocking copy memory_format async".split())
+
+
 def parse_move(node: ast.Call, method: str, lookup: dict[int, Value]) -> Move | None:
     """Read the arguments of a mover; ``None`` for forms that are not understood.
 
@@ -50,6 +53,8 @@ def parse_move(node: ast.Call, method: str, lookup: dict[int, Value]) -> Move | 
     if any(isinstance(a, ast.Starred) for a in node.args) or any(k.arg is None for k in node.keywords):
         return None
     keywords = {k.arg: k.value for k in node.keywords if k.arg is not None}
+    if keywords.keys() - _KEYWORDS:
+        return None
     args = list(node.args)
 
     def value(expr: ast.expr | None) -> Value:

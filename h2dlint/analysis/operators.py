@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 from dataclasses import replace
 
-from h2dlint.analysis import tensors
+from h2dlint.analysis import library, tensors
 from h2dlint.analysis import values as V
 from h2dlint.analysis.values import Kind, Value, join
+from h2dlint.model import Confidence
 
 
 def binary(op: ast.operator, left: Value, right: Value, line: int) -> Value:
@@ -88,6 +89,9 @@ def compared(ops: list[ast.cmpop], operands: list[Value]) -> Value:
     if any(o.only(Kind.NDARRAY) for o in operands):
         return V.NDARRAY
     if all(o.only(V.PYSCALAR | Kind.STR | Kind.NONE | Kind.SEQ) for o in operands):
+        if any(o.may(Kind.FLOAT) and o.const is V.MISSING for o in operands):
+            # An np.float64 is a float, but compares to an np.bool.
+            return Value(kind=Kind.BOOL | Kind.NPSCALAR)
         return V.BOOL
     return V.UNKNOWN
 
@@ -141,5 +145,28 @@ def attribute(base: Value, name: str) -> Value:
             replace(V.NDARRAY, distinct=base.distinct) if name in ("T", "flat", "real", "imag") else V.UNKNOWN
         )
     if name in ("ndim", "is_cuda"):
-        return V.INT if name == "ndim" else V.BOOL
+        return replace(V.INT if name == "ndim" else V.BOOL, confidence=Confidence.MEDIUM)
     return V.UNKNOWN
+
+
+def display(node: ast.List | ast.Tuple | ast.Set, items: list[Value]) -> Value:
+    """A list, tuple or set written out; ``items`` are the values of its elements."""
+    starred = any(isinstance(elt, ast.Starred) for elt in node.elts)
+    elem: Value | None = None
+    for elt, item in zip(node.elts, items, strict=True):
+        part = library.element(item) if isinstance(elt, ast.Starred) else item
+        if part is None:
+            elem = None
+            break
+        elem = part if elem is None else join(elem, part)
+    if isinstance(node, ast.Set):
+        # No tensor constructor takes a set.
+        return Value(kind=Kind.DICT)
+    what = type(node).__name__.lower()
+    return Value(
+        kind=Kind.SEQ,
+        elem=elem,
+        items=None if starred else tuple(items),
+        size=None if starred else len(items),
+        why=f"{what} built at line {node.lineno}",
+    )

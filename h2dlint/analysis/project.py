@@ -1,26 +1,23 @@
-"""The other modules of the project, as far as a linted file asks for them.
+"""The other modules of the project, as far as the linted files ask for them.
 
 A module that is asked for is parsed and its own statements are run, by itself: what it imports is looked up only when a
-name of it is used. So what is known of it does not depend on who asked first.
+name of it is used. So what is known of it does not depend on who asked first, and is kept for the whole run.
 """
 
 from __future__ import annotations
 
 import ast
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from h2dlint.analysis import values as V
 from h2dlint.analysis.outline import outline
+from h2dlint.analysis.summaries import detached
 from h2dlint.analysis.values import Kind, Value
 from h2dlint.syntax.source import SourceText
 
 if TYPE_CHECKING:
     from h2dlint.analysis.interpreter import Interpreter
-
-MAX_MODULES = 256
-"""Modules kept parsed at a time."""
 
 
 class Modules(Protocol):
@@ -30,7 +27,7 @@ class Modules(Protocol):
         """The file of a module, given the importing file and a dotted name (with dots in front if relative)."""
 
     def read(self, path: str) -> SourceText | None:
-        """Its text; the same object as long as the file does not change."""
+        """Its text; ``None`` where it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +44,19 @@ class Surroundings:
 
 
 class Project:
-    """Resolves imported names to what they are in the module that defines them."""
+    """Resolves imported names to what they are in the module that defines them.
+
+    It lives for one run and reads each module once.
+
+    Args:
+        modules: of the project.
+    """
 
     def __init__(self, modules: Modules) -> None:
         self._modules = modules
-        self._loaded: OrderedDict[str, tuple[SourceText, Interpreter | None]] = OrderedDict()
+        self._loaded: dict[str, Interpreter | None] = {}
 
-    def begin(self) -> None:
-        """Forget what was worked out for the file before: a verdict must not depend on the order of files."""
-        for _, interpreter in self._loaded.values():
-            if interpreter is not None:
-                interpreter.forget()
-
-    def resolve(self, importer: str, qual: str, depth: int = 0) -> Value | None:
+    def resolve(self, importer: str, qual: str) -> Value | None:
         """What an imported name is.
 
         Args:
@@ -69,8 +66,11 @@ class Project:
         Returns:
             ``None`` where the project does not define it.
         """
-        if depth > 6:
-            return None
+        found = self._resolve(importer, qual, importer, set())
+        return None if found is None else detached(found, foreign=False)
+
+    def _resolve(self, importer: str, qual: str, origin: str, seen: set[tuple[str, str]]) -> Value | None:
+        """Follow a name from module to module; ``origin`` asked first, ``seen`` are the places it led to."""
         bare = qual.lstrip(".")
         dots = qual[: len(qual) - len(bare)]
         parts = bare.split(".") if bare else []
@@ -78,54 +78,56 @@ class Project:
             path = self._modules.find(importer, dots + ".".join(parts[:cut]))
             if path is None:
                 continue
-            rest = parts[cut:]
-            if not rest:
-                return Value(kind=Kind.OBJ, qual=qual)
-            interpreter = self._load(path)
-            if interpreter is None:
-                return None
-            return self._exported(interpreter, rest, depth)
+            if cut < len(parts):
+                return self._exported(path, parts[cut:], origin, seen)
+            if cut > 1 or (cut and dots):
+                # What a package binds hides its module of the same name.
+                package = self._modules.find(importer, dots + ".".join(parts[: cut - 1]))
+                bound = self._exported(package, parts[-1:], origin, seen) if package is not None else None
+                if bound is not None:
+                    return bound
+            return Value(kind=Kind.OBJ, qual=qual) if self._modules.find(origin, qual) == path else None
         return None
 
-    def _exported(self, interpreter: Interpreter, rest: list[str], depth: int) -> Value | None:
+    def _exported(self, path: str, rest: list[str], origin: str, seen: set[tuple[str, str]]) -> Value | None:
+        """What a module binds a name to."""
         name = rest[0]
+        if len(rest) > 1 or (path, name) in seen:
+            return None
+        seen.add((path, name))
+        interpreter = self._load(path)
+        if interpreter is None:
+            return None
+        if name in interpreter.unsettled_globals:
+            return V.UNKNOWN
         value = interpreter.globals.names.get(name)
         if value is None:
             for module in interpreter.star_imports:
-                found = self.resolve(interpreter.path, f"{module}.{name}", depth + 1)
-                if found is not None:
-                    value = found
-                    break
-        elif name in interpreter.unsettled_globals:
-            return V.UNKNOWN
-        if value is not None and value.kind == V.ANY and value.qual is not None:
-            value = self.resolve(interpreter.path, value.qual, depth + 1)
-        if value is None:
+                joint = "" if module.endswith(".") else "."
+                value = self._resolve(path, f"{module}{joint}{name}", origin, seen)
+                if value is not None:
+                    return value
             return None
-        for attribute in rest[1:]:
-            found = interpreter.class_attribute(value, attribute)
-            if found is None:
-                return None
-            value = found
+        if value.qual is None:
+            return value
+        if value.kind == V.ANY:
+            return self._resolve(path, value.qual, origin, seen)
+        if self._modules.find(path, value.qual) != self._modules.find(origin, value.qual):
+            # A module that means another one where the name was asked for.
+            return None
         return value
 
     def _load(self, path: str) -> Interpreter | None:
+        if path not in self._loaded:
+            self._loaded[path] = self._run(path)
+        return self._loaded[path]
+
+    def _run(self, path: str) -> Interpreter | None:
+        from h2dlint.analysis.interpreter import Interpreter
+
         source = self._modules.read(path)
         if source is None:
             return None
-        known = self._loaded.get(path)
-        if known is not None and known[0] is source:
-            self._loaded.move_to_end(path)
-            return known[1]
-        interpreter = self._run(path, source)
-        self._loaded[path] = (source, interpreter)
-        while len(self._loaded) > MAX_MODULES:
-            self._loaded.popitem(last=False)
-        return interpreter
-
-    def _run(self, path: str, source: SourceText) -> Interpreter | None:
-        from h2dlint.analysis.interpreter import Interpreter
-
         try:
             tree = ast.parse(source.text)
         except (SyntaxError, ValueError, RecursionError, MemoryError):

@@ -7,7 +7,13 @@ from dataclasses import dataclass, field
 
 from h2dlint.analysis import values as V
 from h2dlint.analysis.outline import FunctionInfo
+from h2dlint.analysis.summaries import Context, Trace
 from h2dlint.analysis.values import Value
+
+MARK = "\0"
+"""First character of paths that are no attribute: marks of a branch."""
+NO_CUDA = MARK + "no cuda"
+"""Set in a branch that runs only where ``torch.cuda.is_available()`` is false."""
 
 
 @dataclass(slots=True)
@@ -22,13 +28,19 @@ class Env:
 
     def bind(self, name: str, value: Value) -> None:
         """Assign a name: what was known of its attributes is gone."""
-        self.names[name] = value
+        self.names[name] = V.settled(value)
         self.forget_paths(name)
 
     def bind_path(self, path: str, value: Value) -> None:
         """Assign an attribute path."""
         self.forget_paths(path)
-        self.paths[path] = value
+        self.paths[path] = V.settled(value)
+
+    def weaken_paths(self) -> None:
+        """Code that was not seen ran: an attribute may have changed."""
+        for path, value in self.paths.items():
+            if path[0] != MARK:
+                self.paths[path] = V.weakened(value)
 
     def forget_paths(self, prefix: str) -> None:
         if self.paths:
@@ -83,6 +95,8 @@ class CallRecord:
     loop: int | None
     default_device: int
     main: bool = False
+    in_fstring: bool = False
+    """Not to be edited: before Python 3.12 its quotes cannot be used again, nor are its positions reliable."""
 
 
 @dataclass(slots=True)
@@ -109,9 +123,16 @@ class Frame:
     returns: bool = False
     yields: bool = False
     main: bool = False
+    in_fstring: int = 0
+    walrus: list[tuple[str, Value]] = field(default_factory=list)
+    """Names bound inside expressions, in order."""
     breaks: list[Env] = field(default_factory=list)
     continues: list[Env] = field(default_factory=list)
     sink: dict[str, Value] | None = None
     """Where assignments to attributes of ``self`` are collected."""
     exits: list[Env] = field(default_factory=list)
     """The environment at each way out, where ``sink`` collects."""
+    context: Context = field(default_factory=Context)
+    """Whose attributes are being collected, if any are."""
+    trace: Trace = field(default_factory=Trace)
+    """What the computation that this run belongs to has met."""

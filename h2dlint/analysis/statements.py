@@ -16,7 +16,7 @@ from h2dlint.analysis.outline import dotted
 from h2dlint.analysis.records import Env, Frame, join_env, same_env
 from h2dlint.analysis.values import Kind, Value, join
 
-MAX_ROUNDS = 4
+MAX_ROUNDS = 8
 
 
 class Statements(Calls):
@@ -100,9 +100,18 @@ class Statements(Calls):
             elem = library.element(value)
             self.bind_target(target.value, Value(kind=Kind.SEQ, elem=elem), frame)
         elif isinstance(target, ast.Attribute):
-            self.eval(target.value, frame)
+            owner = self.eval(target.value, frame)
             path = dotted(target)
-            if path is not None:
+            if target.attr == "data" and isinstance(target.value, ast.Name):
+                # ``t.data = t.data.cuda()`` moves the tensor itself.
+                frame.env.bind(
+                    target.value.id, replace(owner, device=V.SOME_DEVICE, memory=V.ANY_MEMORY, origins=())
+                )
+            elif owner.cls is not None and target.attr in owner.cls.methods:
+                # A property with a setter: what is read may be another value.
+                frame.env.forget_paths(path or "")
+                frame.env.paths.pop(path or "", None)
+            elif path is not None:
                 frame.env.bind_path(path, value)
                 if frame.sink is not None and path == f"self.{target.attr}":
                     known = frame.sink.get(target.attr)
@@ -192,7 +201,7 @@ class Statements(Calls):
         self, node: ast.For | ast.AsyncFor | ast.While, enter: Callable[[], None], frame: Frame
     ) -> bool:
         outer_breaks, outer_continues = frame.breaks, frame.continues
-        head = frame.env
+        head = before = frame.env
         exits: list[Env] = []
         frame.loops.append(node.lineno)
         for _ in range(MAX_ROUNDS):
@@ -208,6 +217,8 @@ class Statements(Calls):
             if same_env(merged, head):
                 break
             head = merged
+        else:
+            _give_up(head, before)
         frame.loops.pop()
         frame.breaks, frame.continues = outer_breaks, outer_continues
         infinite = (
@@ -231,7 +242,11 @@ class Statements(Calls):
                 pushed += 1
             if item.optional_vars is not None:
                 self.bind_target(item.optional_vars, V.UNKNOWN, frame)
-        out = self.block(node.body, frame)
+        if any(_swallows(item.context_expr) for item in node.items):
+            _, frame.env = self._stepwise(node.body, frame)
+            out: Env | None = frame.env
+        else:
+            out = self.block(node.body, frame)
         if pushed:
             del frame.default_devices[-pushed:]
         return out is not None
@@ -240,8 +255,7 @@ class Statements(Calls):
 
     def do_try(self, node: ast.Try, frame: Frame) -> bool:
         before = frame.env.copy()
-        out = self.block(node.body, frame)
-        reached = join_env(before, frame.env.copy())
+        out, reached = self._stepwise(node.body, frame)
         if out is not None and node.orelse:
             out = self._branch(node.orelse, out, frame)
         ends = [out]
@@ -264,6 +278,23 @@ class Statements(Calls):
         frame.env = after if after is not None else before
         return after is not None
 
+    def _stepwise(self, body: list[ast.stmt], frame: Frame) -> tuple[Env | None, Env]:
+        """Run a body that an exception may leave after any statement.
+
+        Returns:
+            The environment at its end, if it gets there, and the join of those on the way.
+        """
+        reached = frame.env.copy()
+        out: Env | None = frame.env
+        for statement in body:
+            out = self.block([statement], frame)
+            joined = join_env(reached, frame.env.copy())
+            assert joined is not None
+            reached = joined
+            if out is None:
+                break
+        return out, reached
+
     do_trystar = do_try
 
     def do_match(self, node: ast.Match, frame: Frame) -> bool:
@@ -275,6 +306,8 @@ class Statements(Calls):
             for part in ast.walk(case.pattern):
                 if isinstance(part, (ast.MatchAs, ast.MatchStar)) and part.name is not None:
                     frame.env.bind(part.name, V.UNKNOWN)
+                elif isinstance(part, ast.MatchMapping) and part.rest is not None:
+                    frame.env.bind(part.rest, V.DICT)
             if case.guard is not None:
                 self.eval(case.guard, frame)
             after = join_env(after, self.block(case.body, frame))
@@ -298,6 +331,22 @@ class Statements(Calls):
                 continue
             frame.env.bind(alias.asname or alias.name, self.import_of(module, alias.name))
         return True
+
+
+def _swallows(manager: ast.expr) -> bool:
+    """A context manager that may swallow an exception of its body."""
+    func = manager.func if isinstance(manager, ast.Call) else manager
+    name = func.attr if isinstance(func, ast.Attribute) else func.id if isinstance(func, ast.Name) else ""
+    return name in ("suppress", "raises", "assertRaises", "ExitStack", "AsyncExitStack")
+
+
+def _give_up(head: Env, before: Env) -> None:
+    """A loop that does not settle: nothing is known of what it changes."""
+    for name, value in head.names.items():
+        old = before.names.get(name)
+        if old is None or not V.same(old, value):
+            head.names[name] = V.UNKNOWN
+    head.paths.clear()
 
 
 def _is_main_guard(test: ast.expr) -> bool:

@@ -81,10 +81,12 @@ def torch_call(qual: str, call: Call) -> Value | None:
             why=f"{qual}() at line {line}",
         )
     if qual in T.NUMPY_BRIDGES:
+        made = qual == "torch.from_numpy" and bool(call.args) and call.args[0].distinct
         return Value(
             kind=Kind.TENSOR,
             device=V.CPU,
-            memory=V.PAGEABLE,
+            # An array that NumPy was not seen to make, or a buffer, may be the memory of a pinned tensor.
+            memory=V.PAGEABLE if made else V.PAGEABLE | V.PINNED,
             origins=(call.node,),
             distinct=qual == "torch.frombuffer" or (bool(call.args) and call.args[0].distinct),
             why=f"{qual}() at line {line}",

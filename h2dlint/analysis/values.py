@@ -195,7 +195,38 @@ def device_of_name(name: str) -> int:
     return OTHER
 
 
-def join(a: Value | None, b: Value | None) -> Value:
+def settled(value: Value, depth: int = 2) -> Value:
+    """A value under a name: what number it is is forgotten, what kind of value is kept.
+
+    A loop, a call, an alias or a later binding can change a number behind the analysis' back, and a fix that rests
+    on the number would then compute another. Strings are kept: they name devices.
+    """
+    if value.items is not None and depth:
+        value = replace(value, items=tuple(settled(item, depth - 1) for item in value.items))
+    if value.const is MISSING or value.const is None or isinstance(value.const, str):
+        return value
+    return replace(value, const=MISSING)
+
+
+def weakened(value: Value) -> Value:
+    """A value that code which was not seen may have changed."""
+    if value.confidence < Confidence.HIGH and value.items is None:
+        return value
+    return replace(
+        value,
+        items=None,
+        elem=None,
+        size=None,
+        distinct=False,
+        confidence=min(value.confidence, Confidence.MEDIUM),
+    )
+
+
+_MAX_NESTING = 4
+"""Elements of elements are followed this far: lists of each other would take exponential time."""
+
+
+def join(a: Value | None, b: Value | None, depth: int = 0) -> Value:
     """The least value that covers both; ``None`` stands for code that is not reached."""
     if a is None:
         return b if b is not None else UNKNOWN
@@ -210,15 +241,16 @@ def join(a: Value | None, b: Value | None) -> Value:
     carrier = Kind.SEQ | Kind.NDARRAY | Kind.DICT
     elem = a.elem if not b.may(carrier) else b.elem
     if a.may(carrier) and b.may(carrier):
-        elem = join(a.elem, b.elem) if a.elem is not None and b.elem is not None else None
+        both = a.elem is not None and b.elem is not None and depth < _MAX_NESTING
+        elem = join(a.elem, b.elem, depth + 1) if both else None
         # An empty list says nothing of the elements that the other branch has.
         if a.items == ():
             elem = b.elem
         elif b.items == ():
             elem = a.elem
     items = None
-    if a.items is not None and b.items is not None and len(a.items) == len(b.items):
-        items = tuple(join(x, y) for x, y in zip(a.items, b.items, strict=True))
+    if a.items is not None and b.items is not None and len(a.items) == len(b.items) and depth < _MAX_NESTING:
+        items = tuple(join(x, y, depth + 1) for x, y in zip(a.items, b.items, strict=True))
     shaped = Kind.TENSOR | Kind.NDARRAY | Kind.DTYPE
 
     def either(x: Any, y: Any) -> Any:
@@ -267,10 +299,14 @@ def join(a: Value | None, b: Value | None) -> Value:
     )
 
 
-def same(a: Value, b: Value) -> bool:
+def same(a: Value, b: Value, depth: int = 0) -> bool:
     """Equal in everything that a loop's fixpoint can change."""
-    if a is b:
+    if a is b or depth > _MAX_NESTING:
         return True
+    if a.cls is not b.cls or a.func is not b.func or a.klass is not b.klass or a.spread != b.spread:
+        return False
+    if a.presumed != b.presumed or type(a.const) is not type(b.const) or repr(a.const) != repr(b.const):
+        return False
     if (a.kind, a.device, a.memory, a.dtype, a.ndim, a.size, a.qual, a.confidence, a.distinct) != (
         b.kind,
         b.device,
@@ -289,4 +325,9 @@ def same(a: Value, b: Value) -> bool:
         return False
     if (a.items is None) != (b.items is None):
         return False
-    return a.elem is None or b.elem is None or same(a.elem, b.elem)
+    if a.items is not None and b.items is not None:
+        if len(a.items) != len(b.items):
+            return False
+        if not all(same(x, y, depth + 1) for x, y in zip(a.items, b.items, strict=True)):
+            return False
+    return a.elem is None or b.elem is None or same(a.elem, b.elem, depth + 1)

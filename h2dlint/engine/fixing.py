@@ -17,6 +17,7 @@ from pathlib import Path
 
 from h2dlint.engine.edits import apply_edits, choose
 from h2dlint.engine.files import Discovery, SourceFile
+from h2dlint.engine.modules import Projects
 from h2dlint.engine.plan import RuleSet
 from h2dlint.engine.results import FileResult, Report
 from h2dlint.engine.runner import lint_source, make_report, read_file
@@ -65,6 +66,7 @@ def fix_source(
     rules: RuleSet | None = None,
     *,
     location: Path | None = None,
+    projects: Projects | None = None,
 ) -> FixOutcome:
     """Fix one file's text; nothing is written.
 
@@ -73,19 +75,22 @@ def fix_source(
         data: what is in the file.
         settings: that govern the file.
         rules: to choose from; the installed ones when not given.
-        location: where the file lies, as ``lint_source`` takes it.
+        location: where the file lies, and
+        projects: of the run, as ``lint_source`` takes them.
 
     Raises:
         UnknownSelectorError: the settings, made by hand, select a rule that does not exist.
     """
+    if projects is None:
+        projects = Projects()
     current = data
     applied: Counter[str] = Counter()
     seen = {data}
     for _ in range(MAX_ROUNDS):
-        result = lint_source(path, current, settings, rules, location=location)
+        result = lint_source(path, current, settings, rules, location=location, projects=projects)
         if result.errors and applied:
             # The file was fine before: a rule that fails on the result casts doubt on the fixes.
-            return _unchanged(path, data, settings, rules, location, result.errors)
+            return _unchanged(path, data, settings, rules, location, projects, result.errors)
         changed, chosen, errors = _round(path, current, result, settings)
         if not chosen:
             result = replace(result, errors=result.errors + errors)
@@ -99,7 +104,7 @@ def fix_source(
     codes = ", ".join(sorted(applied))
     message = f"fixes undo each other, so none were applied (rules {codes})"
     error = FileError(path, None, ErrorKind.INTERNAL, message)
-    return _unchanged(path, data, settings, rules, location, (error,))
+    return _unchanged(path, data, settings, rules, location, projects, (error,))
 
 
 def fix_files(
@@ -125,6 +130,7 @@ def fix_files(
         outcomes of the files that changed or have unsafe fixes held back, in path order.
     """
     todo, errors = (files.files, files.errors) if isinstance(files, Discovery) else (tuple(files), ())
+    projects = Projects()
     results: list[FileResult] = []
     outcomes: list[FixOutcome] = []
     for done, file in enumerate(todo, 1):
@@ -132,7 +138,7 @@ def fix_files(
         if isinstance(data, FileError):
             results.append(FileResult(file.path, errors=(data,)))
         else:
-            outcome = _fix_file(file, data, file.settings or settings, rules, write)
+            outcome = _fix_file(file, data, file.settings or settings, rules, projects, write)
             results.append(outcome.result)
             # Every outcome holds the bytes of its file: keep those that say something.
             if outcome.changed or outcome.held_back_unsafe:
@@ -145,16 +151,18 @@ def fix_files(
 
 
 def _fix_file(
-    file: SourceFile, data: bytes, settings: Settings, rules: RuleSet | None, write: bool
+    file: SourceFile, data: bytes, settings: Settings, rules: RuleSet | None, projects: Projects, write: bool
 ) -> FixOutcome:
-    outcome = fix_source(file.path, data, settings, rules, location=file.location)
+    outcome = fix_source(file.path, data, settings, rules, location=file.location, projects=projects)
     if not (write and outcome.changed):
         return outcome
+    # The verdicts on the files after this one do not depend on what was fixed before them.
+    projects.keep(file.location, data)
     try:
         write_atomically(file.location, outcome.after, expected=outcome.before)
     except WriteError as error:
         problem = FileError(file.path, None, ErrorKind.UNREADABLE, str(error))
-        return _unchanged(file.path, data, settings, rules, file.location, (problem,))
+        return _unchanged(file.path, data, settings, rules, file.location, projects, (problem,))
     return outcome
 
 
@@ -164,10 +172,11 @@ def _unchanged(
     settings: Settings,
     rules: RuleSet | None,
     location: Path | None,
+    projects: Projects,
     errors: tuple[FileError, ...],
 ) -> FixOutcome:
     """The outcome of fixing that came to nothing."""
-    result = lint_source(path, data, settings, rules, location=location)
+    result = lint_source(path, data, settings, rules, location=location, projects=projects)
     held_back = sum(not settings.unsafe_fixes and _is_unsafe(finding) for finding in result.findings)
     return FixOutcome(path, data, data, replace(result, errors=result.errors + errors), {}, held_back)
 

@@ -3,29 +3,50 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
-from functools import lru_cache
 from pathlib import Path
 
 from h2dlint.analysis.project import Project, Surroundings
-from h2dlint.syntax.source import DecodeError, SourceText
+from h2dlint.syntax.source import SourceText
 
 MAX_BYTES = 2 * 1024 * 1024
 """A larger module is generated; what it defines is not known."""
+
+
+class Snapshot:
+    """The text of modules as it was when it was first read."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, SourceText | None] = {}
+
+    def read(self, path: str) -> SourceText | None:
+        """The text of a module; ``None`` where there is none that can be read."""
+        real = os.path.realpath(path)
+        if real not in self._texts:
+            self._texts[real] = _text_of(_bytes_of(real))
+        return self._texts[real]
+
+    def keep(self, path: str, data: bytes) -> None:
+        """What is in a file that is about to be written: whoever asks for it later sees this."""
+        self._texts.setdefault(os.path.realpath(path), _text_of(data))
 
 
 class ModuleFinder:
     """Modules on disk, as seen from a file of a project.
 
     An absolute import is looked up in the folders above the importing file, from the one that holds its outermost
-    package up to the one above the project root; a relative import where it points. Nothing installed is read.
+    package up to the project root; outside the root only in the first of them, and from a package only itself. A
+    relative import is looked up where it points. Nothing installed is read.
 
     Args:
         root: absolute path of the project root.
+        snapshot: of the files that were read.
     """
 
-    def __init__(self, root: str) -> None:
-        self._top = os.path.dirname(root)
+    def __init__(self, root: str, snapshot: Snapshot | None = None) -> None:
+        self._root = os.path.normpath(root)
+        self._snapshot = snapshot if snapshot is not None else Snapshot()
         self._found: dict[tuple[str, str], str | None] = {}
 
     def find(self, importer: str, name: str) -> str | None:
@@ -41,6 +62,10 @@ class ModuleFinder:
             self._found[key] = self._find(folder, name)
         return self._found[key]
 
+    def read(self, path: str) -> SourceText | None:
+        """The text of a module; ``None`` where it cannot be read."""
+        return self._snapshot.read(path)
+
     def _find(self, folder: str, name: str) -> str | None:
         bare = name.lstrip(".")
         parts = bare.split(".") if bare else []
@@ -49,53 +74,67 @@ class ModuleFinder:
             for _ in range(level - 1):
                 folder = os.path.dirname(folder)
             return _module_file(folder, parts)
-        if parts[0] in sys.stdlib_module_names:
+        if not parts or parts[0] in sys.stdlib_module_names:
             return None
-        while os.path.isfile(os.path.join(folder, "__init__.py")):
-            folder = os.path.dirname(folder)
+        package = ""
+        while os.path.isfile(os.path.join(folder, "__init__.py")) and os.path.dirname(folder) != folder:
+            folder, package = os.path.split(folder)
+        if not self._holds(folder) and package and package != parts[0]:
+            return None
         while True:
-            if os.path.exists(os.path.join(folder, parts[0])) or os.path.isfile(
-                os.path.join(folder, parts[0] + ".py")
-            ):
-                return _module_file(folder, parts)
-            if folder == self._top or len(folder) <= len(self._top):
+            found = _module_file(folder, parts)
+            if found is not None or _module_file(folder, parts[:1]) is not None:
+                return found
+            # A folder without ``__init__.py`` of that name hides nothing further up.
+            if folder == self._root or not self._holds(folder):
                 return None
             folder = os.path.dirname(folder)
 
-    def read(self, path: str) -> SourceText | None:
-        """The text of a module; ``None`` where it cannot be read."""
-        try:
-            status = os.stat(path)
-        except OSError:
+    def _holds(self, folder: str) -> bool:
+        return folder == self._root or folder.startswith(self._root.rstrip(os.sep) + os.sep)
+
+
+class Projects:
+    """The projects of one run: verdicts are about the files as they were when they were first read."""
+
+    def __init__(self) -> None:
+        self._snapshot = Snapshot()
+        self._projects: dict[str, Project] = {}
+
+    def around(self, location: Path, root: str) -> Surroundings | None:
+        """The project around a file; ``None`` for text that is no file of a project.
+
+        Args:
+            location: of the file.
+            root: absolute path of its project root.
+        """
+        if not location.is_absolute() or not os.path.isabs(root):
             return None
-        return _read(path, status.st_mtime_ns, status.st_size)
+        if root not in self._projects:
+            self._projects[root] = Project(ModuleFinder(root, self._snapshot))
+        return Surroundings(self._projects[root], os.path.normpath(location))
+
+    def keep(self, location: Path, data: bytes) -> None:
+        """Keep what is in a file that is about to be written, for the files that are linted after it."""
+        self._snapshot.keep(os.fspath(location), data)
 
 
-def surroundings(location: Path, root: str) -> Surroundings | None:
-    """The project around a file; ``None`` for text that is no file of a project.
-
-    Args:
-        location: of the file.
-        root: absolute path of its project root.
-    """
-    if not location.is_absolute() or not os.path.isabs(root):
+def _bytes_of(path: str) -> bytes | None:
+    try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
+            return None
+        return Path(path).read_bytes()
+    except (OSError, ValueError):
         return None
-    return Surroundings(_project(root), str(location))
 
 
-@lru_cache(maxsize=8)
-def _project(root: str) -> Project:
-    return Project(ModuleFinder(root))
-
-
-@lru_cache(maxsize=512)
-def _read(path: str, mtime: int, size: int) -> SourceText | None:
-    del mtime
-    if size > MAX_BYTES:
+def _text_of(data: bytes | None) -> SourceText | None:
+    if data is None or len(data) > MAX_BYTES:
         return None
     try:
-        return SourceText.from_bytes(Path(path).read_bytes())
-    except (OSError, DecodeError):
+        return SourceText.from_bytes(data)
+    except ValueError:  # DecodeError, and the UnicodeError of codecs that are not for text.
         return None
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from h2dlint.engine.files import Discovery, SourceFile
-from h2dlint.engine.modules import surroundings
+from h2dlint.engine.modules import Projects
 from h2dlint.engine.plan import Plan, RuleSet, installed_rules, plan_for
 from h2dlint.engine.quiet import quiet
 from h2dlint.engine.results import FileResult, Hidden, Report
@@ -38,6 +38,7 @@ def lint_source(
     rules: RuleSet | None = None,
     *,
     location: Path | None = None,
+    projects: Projects | None = None,
 ) -> FileResult:
     """Lint one file.
 
@@ -50,6 +51,7 @@ def lint_source(
         rules: to choose from; the installed ones when not given.
         location: where the file lies, for ``per-file-ignores``; when not given, ``path`` relative to the
             project root.
+        projects: of the run, where what was learnt of other modules is kept.
 
     Raises:
         UnknownSelectorError: the settings, made by hand, select a rule that does not exist.
@@ -64,7 +66,7 @@ def lint_source(
     if not plan.screen.passes(data):
         broken = _parse_error(source, path) if len(data) <= ALWAYS_PARSED else None
         return FileResult(path, errors=(broken,) if broken is not None else (), screened_out=True)
-    found = _check(source, path, plan, rule_set, settings, location or Path(path))
+    found = _check(source, path, plan, rule_set, settings, location or Path(path), projects or Projects())
     if isinstance(found, FileError):
         return _failed(path, found)
     return _sort_out(source, path, data, _distinct(found), plan, settings)
@@ -85,20 +87,23 @@ def lint_files(
         rules: to choose from; the installed ones when not given.
     """
     todo, errors = (files.files, files.errors) if isinstance(files, Discovery) else (tuple(files), ())
+    projects = Projects()
     results = []
     for done, file in enumerate(todo, 1):
-        results.append(lint_file(file, file.settings or settings, rules))
+        results.append(lint_file(file, file.settings or settings, rules, projects))
         if progress is not None:
             progress(done, len(todo))
     return make_report(results, errors)
 
 
-def lint_file(file: SourceFile, settings: Settings, rules: RuleSet | None = None) -> FileResult:
+def lint_file(
+    file: SourceFile, settings: Settings, rules: RuleSet | None = None, projects: Projects | None = None
+) -> FileResult:
     """Read and lint one file; the unit of work of a run."""
     data = read_file(file)
     if isinstance(data, FileError):
         return _failed(file.path, data)
-    return lint_source(file.path, data, settings, rules, location=file.location)
+    return lint_source(file.path, data, settings, rules, location=file.location, projects=projects)
 
 
 def read_file(file: SourceFile) -> bytes | FileError:
@@ -165,7 +170,13 @@ def _decode(path: str, data: bytes) -> SourceText | FileError:
 
 
 def _check(
-    source: SourceText, path: str, plan: Plan, rules: RuleSet, settings: Settings, location: Path
+    source: SourceText,
+    path: str,
+    plan: Plan,
+    rules: RuleSet,
+    settings: Settings,
+    location: Path,
+    projects: Projects,
 ) -> list[Finding] | FileError:
     """What the rules find, or what stopped them."""
     # What a path says (a test, an example, other hardware) must not depend on where the command is run.
@@ -173,9 +184,8 @@ def _check(
     chosen = plan.rules_for(location)
 
     def check() -> list[Finding]:
-        found = rules.check_module(
-            source, place, chosen, settings.options, surroundings(location, settings.root)
-        )
+        within = projects.around(location, settings.root)
+        found = rules.check_module(source, place, chosen, settings.options, within)
         return [replace(finding, path=path) for finding in found]
 
     return _guarded(source, path, check)

@@ -168,6 +168,8 @@ def _display(data: ast.List | ast.Tuple, values: Values, dtype: Value | None) ->
     first = values(leaves[0])
     if not first.only(V.PYSCALAR):
         return None
+    if len(leaves) > 1 and not all(_literal(leaf) for leaf in leaves):
+        return None
     if len(leaves) > 1:
         constants = [values(leaf).const for leaf in leaves]
         if constants[0] is V.MISSING or any(
@@ -178,6 +180,12 @@ def _display(data: ast.List | ast.Tuple, values: Values, dtype: Value | None) ->
     constant = Constant("full", text, leaves[0])
     constant.reasons += _fill_reasons(first, dtype)
     return constant
+
+
+def _literal(node: ast.expr) -> bool:
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
+        node = node.operand
+    return isinstance(node, ast.Constant)
 
 
 def _repeated(data: ast.BinOp, values: Values, dtype: Value | None) -> Constant | None:

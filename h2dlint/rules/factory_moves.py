@@ -62,7 +62,10 @@ def factory_move(site: Site, found: Movement) -> Fix | None:
     given = {k.arg for k in root.keywords}
     if given & {"out", "layout", "generator", "requires_grad", "names", None}:
         return None
-    if found.root_callee == "torch.arange" and not all(site.value(a).only(Kind.INT) for a in root.args):
+    if any(k.arg == "memory_format" for k in site.node.keywords):
+        return None
+    bounds = [*root.args, *(k.value for k in root.keywords if k.arg in ("start", "end", "step"))]
+    if found.root_callee == "torch.arange" and not all(site.value(a).only(Kind.INT) for a in bounds):
         # A float arange is computed in another order on the device.
         return None
     if any(isinstance(a, ast.Starred) for a in root.args) or any(
@@ -142,6 +145,8 @@ def constant_move(site: Site, found: Movement) -> Fix | None:
     ):
         return None
     legacy = found.family == "legacy"
+    if any(k.arg == "memory_format" for k in site.node.keywords):
+        return None
     if not legacy and found.root_callee not in ("torch.tensor", "torch.as_tensor"):
         return None
     keywords = {k.arg: k.value for k in root.keywords}
@@ -152,7 +157,7 @@ def constant_move(site: Site, found: Movement) -> Fix | None:
         dtype = Value(kind=Kind.DTYPE, dtype=T.LEGACY[found.root_callee.removeprefix("torch.")] or None)
     constant: Constant | None = constant_form(root.args[0], site.value, dtype)
     inner = site.call_node(root)
-    torch = site.module.name_of_torch()
+    torch = site.module.name_of_torch(site.record.function)
     if (
         constant is None
         or inner is None

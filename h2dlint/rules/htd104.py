@@ -146,7 +146,7 @@ class HostDataNewTensor(Rule):
         owner = site.value(receiver)
         trust.require(owner.only(Kind.TENSOR), f"{site.code(receiver)} is not proven to be a tensor")
         title = "Copy from pinned memory without blocking"
-        torch = site.module.name_of_torch()
+        torch = site.module.name_of_torch(site.record.function)
         if site.call is None or torch is None or not pure(site, receiver):
             return trust.fix(title)
         try:

@@ -105,7 +105,7 @@ class LegacyCudaConstructor(Rule):
         callee = site.record.callee or ""
         dtype = Value(kind=Kind.DTYPE, dtype=LEGACY[callee.removeprefix("torch.cuda.")])
         constant = constant_form(data, site.value, dtype)
-        torch = site.module.name_of_torch()
+        torch = site.module.name_of_torch(site.record.function)
         if constant is None or torch is None or site.call is None or site.value(data).only(PYSCALAR):
             return None
         trust = Trust(site)
@@ -132,7 +132,7 @@ class LegacyCudaConstructor(Rule):
         factory = self._factory(site, data)
         if factory is not None:
             return factory
-        torch = site.module.name_of_torch()
+        torch = site.module.name_of_torch(site.record.function)
         if site.call is None or torch is None or not pins_in_constructor(site.value(data)):
             return trust.fix(title)
         try:

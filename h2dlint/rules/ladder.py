@@ -73,7 +73,7 @@ def rename(site: Site, call: cst.Call, function: str) -> cst.Call:
         prefix = site.record.callee.rpartition(".")[0]
         if prefix == "torch":
             return call.with_changes(func=call.func.with_changes(attr=cst.Name(function)))
-    torch = site.module.name_of_torch()
+    torch = site.module.name_of_torch(site.record.function)
     if torch is None:
         raise CannotRewrite("the module has no name for torch")
     return call.with_changes(func=cst.parse_expression(f"{torch}.{function}"))

@@ -145,8 +145,10 @@ def is_list(site: Site, node: ast.expr) -> bool:
 def _legacy(site: Site, root: ast.Call) -> tuple[cst.Call, cst.Call] | None:
     """``torch.LongTensor([..])`` as ``torch.tensor([..], dtype=torch.int64, pin_memory=True)``."""
     inner = site.call_node(root)
-    torch = site.module.name_of_torch()
+    torch = site.module.name_of_torch(site.record.function)
     if inner is None or torch is None or len(inner.args) != 1 or inner.args[0].keyword is not None:
+        return None
+    if inner.args[0].star:
         return None
     if not pins_in_constructor(site.value(root.args[0])):
         return None

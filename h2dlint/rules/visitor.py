@@ -69,6 +69,8 @@ class Snippets:
 
     def find(self, record: CallRecord) -> tuple[Snippet, cst.Call] | None:
         """The LibCST node of a call."""
+        if record.in_fstring:
+            return None
         key, snippet = self._parse(record)
         if snippet is None:
             return None

@@ -122,7 +122,7 @@ def test_compiled(decorator: str, expected: bool) -> None:
 )
 def test_the_name_of_torch(text: str, expected: str | None) -> None:
     module, _ = analyse(text)
-    assert module.name_of_torch() == expected
+    assert module.name_of_torch(None) == expected
 
 
 def test_a_call_knows_its_function_and_statement() -> None:

@@ -61,7 +61,6 @@ REWRITTEN = {
     ),
     "y = torch.tensor(xs, device=d)[0]": "y = torch.tensor(xs, pin_memory=True).to(d, non_blocking=True)[0]",
     "y = -(torch.tensor(xs, device=d))": "y = -(torch.tensor(xs, pin_memory=True).to(d, non_blocking=True))",
-    "y = f'{torch.tensor(xs, device=d)}'": "y = f'{torch.tensor(xs, pin_memory=True).to(d, non_blocking=True)}'",
     "if torch.tensor(xs, device=d).any(): pass": (
         "if torch.tensor(xs, pin_memory=True).to(d, non_blocking=True).any(): pass"
     ),
@@ -158,7 +157,9 @@ REWRITTEN = {
     "y = torch.arange(6).view(2, 3).cuda()": 'y = torch.arange(6, device="cuda").view(2, 3)',
     "y = torch.eye(3, pin_memory=False).cuda(1)": 'y = torch.eye(3, device="cuda:1")',
     "y = torch.linspace(0, 1, 5).to(d)": "y = torch.linspace(0, 1, 5, pin_memory=True).to(d, non_blocking=True)",
-    "y = torch.arange(0.0, 1.0, 0.1).to(d)": "y = torch.arange(0.0, 1.0, 0.1, pin_memory=True).to(d, non_blocking=True)",
+    "y = torch.arange(0.0, 1.0, 0.1).to(d)": (
+        "y = torch.arange(0.0, 1.0, 0.1, pin_memory=True).to(d, non_blocking=True)"
+    ),
     "y = torch.rand(3).to(d)": "y = torch.rand(3, pin_memory=True).to(d, non_blocking=True)",
     "y = torch.ones(3).expand(2, 3).to(d)": (
         "y = torch.ones(3).expand(2, 3).clone().pin_memory().to(d, non_blocking=True)"
@@ -431,6 +432,12 @@ def test_the_name_of_torch_is_the_modules() -> None:
         "th.LongTensor([1]).cuda()": 'th.full((1,), 1, dtype=th.int64, device="cuda")',
     }.items():
         assert apply(text.format(before)) == text.format(after)
+
+
+def test_in_an_fstring_there_is_advice_only() -> None:
+    (finding,) = lint("import torch\n\n\ndef work(d):\n    return f'{torch.tensor([1, 2], device=d)}'\n")
+    assert finding.fix is not None
+    assert finding.fix.applicability is Applicability.DISPLAY
 
 
 def test_without_a_name_for_torch_there_is_advice_only() -> None:

@@ -1,0 +1,172 @@
+"""Running functions: parameters bound to arguments, annotations read."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+
+from h2dlint.analysis import tensors
+from h2dlint.analysis import values as V
+from h2dlint.analysis.annotations import annotation_value
+from h2dlint.analysis.attributes import keep_last
+from h2dlint.analysis.outline import FunctionInfo
+from h2dlint.analysis.records import Env, Frame
+from h2dlint.analysis.statements import Statements
+from h2dlint.analysis.summaries import Context, Trace
+from h2dlint.analysis.values import Kind, Value, join
+from h2dlint.model import Confidence
+
+
+class Functions(Statements):
+    """Runs one function at a time; ``Interpreter`` decides which."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.default_device = V.CPU
+        self._texts: dict[int, str] = {}
+
+    def _run(
+        self,
+        function: FunctionInfo,
+        call: tensors.Call | None,
+        bound: Value | None,
+        record: bool,
+        depth: int,
+        context: Context,
+        trace: Trace,
+        closure: Env | None = None,
+        sink: dict[str, Value] | None = None,
+    ) -> Value:
+        frame = Frame(
+            function,
+            Env(),
+            record=record,
+            closure=closure,
+            depth=depth,
+            default_devices=[self.default_device],
+            sink=sink,
+            context=context,
+            trace=trace,
+        )
+        trace.depth = max(trace.depth, depth)
+        # What another run through the same body left behind is not to be seen.
+        scratch, self._scratch = self._scratch, {}
+        try:
+            self._bind_parameters(function, call, bound, frame)
+            end = self.block(function.node.body, frame)
+        finally:
+            self._scratch = scratch
+        if sink is not None:
+            keep_last(sink, [*frame.exits, *([end] if end is not None else [])])
+        result = frame.returned
+        if end is not None:
+            result = join(result, V.NONE) if result is not None else V.NONE
+        if frame.yields:
+            return V.UNKNOWN
+        return result if result is not None else V.NONE
+
+    def _bind_parameters(
+        self, function: FunctionInfo, call: tensors.Call | None, bound: Value | None, frame: Frame
+    ) -> None:
+        arguments = function.node.args
+        names = [*arguments.posonlyargs, *arguments.args]
+        defaults: list[ast.expr | None] = [None] * (len(names) - len(arguments.defaults))
+        defaults += arguments.defaults
+        position = 0
+        for index, (arg, default) in enumerate(zip(names, defaults, strict=True)):
+            if index == 0 and function.owner is not None and not function.is_static:
+                if "classmethod" in function.decorators or function.short in ("__new__", "__init_subclass__"):
+                    value = Value(kind=Kind.OBJ, klass=function.owner)
+                else:
+                    value = Value(kind=Kind.OBJ, cls=function.owner)
+                    if bound is not None and bound.cls is not None:
+                        value = bound
+                frame.env.bind(arg.arg, value)
+                continue
+            given = None
+            if call is not None:
+                given = call.keywords.get(arg.arg)
+                if given is None and not call.starred and position < len(call.args):
+                    given = call.args[position]
+            position += 1
+            frame.env.bind(arg.arg, self._parameter(arg, default, given, call is not None, frame))
+        for arg, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
+            given = call.keywords.get(arg.arg) if call is not None else None
+            frame.env.bind(arg.arg, self._parameter(arg, default, given, call is not None, frame))
+        if arguments.vararg is not None:
+            elem = self.annotation(arguments.vararg.annotation, frame)
+            frame.env.bind(
+                arguments.vararg.arg, Value(kind=Kind.SEQ, elem=elem, why="*" + arguments.vararg.arg)
+            )
+        if arguments.kwarg is not None:
+            frame.env.bind(arguments.kwarg.arg, V.DICT)
+
+    def _unparsed(self, node: ast.expr | None) -> str:
+        if node is None:
+            return ""
+        text = self._texts.get(id(node))
+        if text is None:
+            text = self._texts[id(node)] = ast.unparse(node)
+        return text
+
+    def annotation(self, node: ast.expr | None, frame: Frame) -> Value | None:
+        return None if node is None else annotation_value(node, lambda n: self._meaning(n, frame))
+
+    def _meaning(self, node: ast.expr, frame: Frame) -> Value:
+        """What a dotted name stands for, without recording anything."""
+        if isinstance(node, ast.Name):
+            return self.resolve_name(node.id, frame)
+        if isinstance(node, ast.Attribute):
+            base = self._meaning(node.value, frame)
+            if base.qual is not None:
+                value = self._module_attribute(base.qual, node.attr)
+                return value if value.known else Value(kind=Kind.OBJ, qual=f"{base.qual}.{node.attr}")
+        return V.UNKNOWN
+
+    def _parameter(
+        self, arg: ast.arg, default: ast.expr | None, given: Value | None, called: bool, frame: Frame
+    ) -> Value:
+        annotated = self.annotation(arg.annotation, frame)
+        none_default = isinstance(default, ast.Constant) and default.value is None
+        if annotated is not None:
+            if none_default and (not called or given is None):
+                annotated = join(annotated, V.NONE)
+            value = annotated.because(f"parameter {arg.arg}: {self._unparsed(arg.annotation)}")
+            if given is None and isinstance(default, ast.Constant) and isinstance(default.value, bool):
+                value = replace(value, presumed=default.value)
+            if given is not None and given.kind & value.kind and given.kind != V.ANY:
+                # The caller knows more: the device of a tensor, the element of a list.
+                return replace(given, kind=given.kind & value.kind or value.kind)
+            return value
+        if given is not None:
+            return replace(given, origins=())
+        if default is None:
+            return V.UNKNOWN
+        value = self._quiet(default, frame)
+        if isinstance(value.const, bool):
+            return replace(V.UNKNOWN, presumed=value.const) if not called else value
+        if called:
+            return value
+        if none_default:
+            return replace(V.UNKNOWN, device=V.SOME_DEVICE | V.UNSET)
+        if value.only(Kind.STR | Kind.DEVICE):
+            # A default of "cuda" does not bind the caller.
+            return Value(
+                kind=Kind.STR | Kind.DEVICE, why=f"parameter {arg.arg}", confidence=Confidence.MEDIUM
+            )
+        if value.only(V.PYSCALAR | Kind.SEQ) and not value.only(Kind.BOOL):
+            kind = (
+                value.kind
+                | (Kind.FLOAT if value.only(Kind.INT) else 0)
+                | (Kind.INT if value.only(Kind.FLOAT) else 0)
+            )
+            return Value(
+                kind=kind, confidence=Confidence.MEDIUM, why=f"default of parameter {arg.arg}", elem=None
+            )
+        return V.UNKNOWN
+
+    def _quiet(self, node: ast.expr, frame: Frame) -> Value:
+        record, frame.record = frame.record, False
+        value = self.eval(node, frame)
+        frame.record = record
+        return value
