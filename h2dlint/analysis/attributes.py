@@ -6,15 +6,18 @@ import ast
 from dataclasses import replace
 
 from h2dlint.analysis import values as V
-from h2dlint.analysis.outline import FunctionInfo
+from h2dlint.analysis.outline import FunctionInfo, child_blocks
 from h2dlint.analysis.records import Env
-from h2dlint.analysis.values import Value, join
+from h2dlint.analysis.values import Kind, Value, join
+from h2dlint.model import Confidence
 
 
 def settled(name: str, value: Value) -> Value:
     """A value as an attribute, seen from another method."""
     why = value.why and f"self.{name}: {value.why}"
-    return replace(value, origins=(), why=why, const=V.MISSING)
+    # Where a tensor lives can be changed from outside (``model.table = model.table.cuda()``), without a trace here.
+    confidence = min(value.confidence, Confidence.MEDIUM) if value.may(Kind.TENSOR) else value.confidence
+    return replace(value, origins=(), why=why, const=V.MISSING, confidence=confidence)
 
 
 def keep_last(sink: dict[str, Value], exits: list[Env]) -> None:
@@ -31,14 +34,32 @@ def keep_last(sink: dict[str, Value], exits: list[Env]) -> None:
 
 def assigned_to_self(method: FunctionInfo) -> set[str]:
     """The attributes that a method assigns."""
-    return {
-        node.attr
-        for node in ast.walk(method.node)
-        if isinstance(node, ast.Attribute)
-        and isinstance(node.ctx, ast.Store)
-        and isinstance(node.value, ast.Name)
-        and node.value.id == "self"
-    }
+    names: set[str] = set()
+    blocks: list[list[ast.stmt]] = [method.node.body]
+    while blocks:
+        for statement in blocks.pop():
+            for target in _targets(statement):
+                for node in (target,) if isinstance(target, ast.Attribute) else ast.walk(target):
+                    if (
+                        isinstance(node, ast.Attribute)
+                        and isinstance(node.ctx, ast.Store)
+                        and isinstance(node.value, ast.Name)
+                        and node.value.id == "self"
+                    ):
+                        names.add(node.attr)
+            blocks.extend(child_blocks(statement))
+    return names
+
+
+def _targets(statement: ast.stmt) -> list[ast.expr]:
+    """What a statement assigns to."""
+    if isinstance(statement, ast.Assign):
+        return [target for target in statement.targets if not isinstance(target, ast.Name)]
+    if isinstance(statement, (ast.AugAssign, ast.AnnAssign, ast.For, ast.AsyncFor)):
+        return [statement.target]
+    if isinstance(statement, (ast.With, ast.AsyncWith)):
+        return [item.optional_vars for item in statement.items if item.optional_vars is not None]
+    return []
 
 
 def rebound(outer: FunctionInfo | None, inner: FunctionInfo) -> set[str]:
@@ -91,3 +112,23 @@ def _simple_assignment(statement: ast.stmt) -> tuple[str | None, Value | None]:
     if isinstance(number, bool) or not isinstance(number, (int, float)):
         return None, None
     return target.id, V.constant(sign * number)
+
+
+def called_under_device(tree: ast.Module) -> frozenset[str]:
+    """Names of functions that are called under ``with torch.device(..)``: what they make may land there."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if not isinstance(node, (ast.With, ast.AsyncWith)):
+            continue
+        if not any(_is_device(item.context_expr) for item in node.items):
+            continue
+        for statement in node.body:
+            for call in ast.walk(statement):
+                if isinstance(call, ast.Call):
+                    func = call.func
+                    names.add(func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", ""))
+    return frozenset(names)
+
+
+def _is_device(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "device"

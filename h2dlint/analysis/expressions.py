@@ -18,6 +18,8 @@ from h2dlint.analysis.values import Kind, Value, join
 from h2dlint.model import Confidence
 
 _BUILTINS = frozenset(dir(builtins))
+_SHADOWED = frozenset("abs all any max min pow range round sum bool float int complex".split())
+"""Builtins that ``from torch import *`` hides."""
 
 
 _KNOWN_ROOTS = frozenset(
@@ -98,6 +100,8 @@ class Expressions:
 
     def resolve_name(self, name: str, frame: Frame) -> Value:
         """What a name means in a frame: local, enclosing, module, builtin."""
+        if name in frame.shared:
+            return V.UNKNOWN
         value = frame.env.names.get(name)
         if value is not None:
             return self.imported(value)
@@ -108,6 +112,8 @@ class Expressions:
         value = self.globals.names.get(name)
         if value is not None:
             return V.UNKNOWN if name in self.unsettled_globals else self.imported(value)
+        if name in _SHADOWED and "torch" in self.star_imports:
+            return Value(kind=Kind.OBJ, qual="torch." + name)
         if name in _BUILTINS:
             if name in ("True", "False", "None"):
                 return V.constant({"True": True, "False": False, "None": None}[name])

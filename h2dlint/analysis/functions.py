@@ -23,7 +23,10 @@ class Functions(Statements):
     def __init__(self) -> None:
         super().__init__()
         self.default_device = V.CPU
+        self.called_under_device: frozenset[str] = frozenset()
+        self.text = ""
         self._texts: dict[int, str] = {}
+        self._annotations: dict[int, Value | None] = {}
 
     def _run(
         self,
@@ -43,12 +46,15 @@ class Functions(Statements):
             record=record,
             closure=closure,
             depth=depth,
-            default_devices=[self.default_device],
+            default_devices=[
+                V.SOME_DEVICE if function.short in self.called_under_device else self.default_device
+            ],
             sink=sink,
             context=context,
             trace=trace,
         )
         trace.depth = max(trace.depth, depth)
+        frame.shared = self._shared(function)
         # What another run through the same body left behind is not to be seen.
         scratch, self._scratch = self._scratch, {}
         try:
@@ -65,6 +71,13 @@ class Functions(Statements):
             return V.UNKNOWN
         return result if result is not None else V.NONE
 
+    def _shared(self, function: FunctionInfo) -> frozenset[str]:
+        """Names of a function that an inner function assigns."""
+        if "nonlocal " not in self.text:
+            return frozenset()
+        inner = (node for node in ast.walk(function.node) if isinstance(node, ast.Nonlocal))
+        return frozenset(name for node in inner for name in node.names)
+
     def _bind_parameters(
         self, function: FunctionInfo, call: tensors.Call | None, bound: Value | None, frame: Frame
     ) -> None:
@@ -73,6 +86,8 @@ class Functions(Statements):
         defaults: list[ast.expr | None] = [None] * (len(names) - len(arguments.defaults))
         defaults += arguments.defaults
         position = 0
+        # Behind ``*args`` or ``**kwargs`` a parameter may be given after all.
+        called = call is not None and not call.starred and all(k.arg is not None for k in call.node.keywords)
         for index, (arg, default) in enumerate(zip(names, defaults, strict=True)):
             if index == 0 and function.owner is not None and not function.is_static:
                 if "classmethod" in function.decorators or function.short in ("__new__", "__init_subclass__"):
@@ -89,12 +104,12 @@ class Functions(Statements):
                 if given is None and not call.starred and position < len(call.args):
                     given = call.args[position]
             position += 1
-            frame.env.bind(arg.arg, self._parameter(arg, default, given, call is not None, frame))
+            frame.env.bind(arg.arg, self._parameter(arg, default, given, called, frame))
         for arg, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
             given = call.keywords.get(arg.arg) if call is not None else None
-            frame.env.bind(arg.arg, self._parameter(arg, default, given, call is not None, frame))
+            frame.env.bind(arg.arg, self._parameter(arg, default, given, called, frame))
         if arguments.vararg is not None:
-            elem = self.annotation(arguments.vararg.annotation, frame)
+            elem = self._annotated(arguments.vararg.annotation, frame)
             frame.env.bind(
                 arguments.vararg.arg, Value(kind=Kind.SEQ, elem=elem, why="*" + arguments.vararg.arg)
             )
@@ -112,6 +127,14 @@ class Functions(Statements):
     def annotation(self, node: ast.expr | None, frame: Frame) -> Value | None:
         return None if node is None else annotation_value(node, lambda n: self._meaning(n, frame))
 
+    def _annotated(self, node: ast.expr | None, frame: Frame) -> Value | None:
+        """The annotation of a parameter: outside of functions it means the same on every call."""
+        if node is None or frame.closure is not None:
+            return self.annotation(node, frame)
+        if id(node) not in self._annotations:
+            self._annotations[id(node)] = self.annotation(node, frame)
+        return self._annotations[id(node)]
+
     def _meaning(self, node: ast.expr, frame: Frame) -> Value:
         """What a dotted name stands for, without recording anything."""
         if isinstance(node, ast.Name):
@@ -126,7 +149,7 @@ class Functions(Statements):
     def _parameter(
         self, arg: ast.arg, default: ast.expr | None, given: Value | None, called: bool, frame: Frame
     ) -> Value:
-        annotated = self.annotation(arg.annotation, frame)
+        annotated = self._annotated(arg.annotation, frame)
         none_default = isinstance(default, ast.Constant) and default.value is None
         if annotated is not None:
             if none_default and (not called or given is None):

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import ast
+import re
+from dataclasses import replace
 
 from h2dlint.analysis import tensors
 from h2dlint.analysis import values as V
-from h2dlint.analysis.attributes import assigned_to_self, module_constants, rebound, settled
+from h2dlint.analysis.attributes import (
+    assigned_to_self,
+    called_under_device,
+    module_constants,
+    rebound,
+    settled,
+)
 from h2dlint.analysis.functions import Functions
 from h2dlint.analysis.outline import ClassInfo, FunctionInfo, Outline
 from h2dlint.analysis.project import Project
@@ -27,6 +35,19 @@ from h2dlint.analysis.summaries import (
     widened,
 )
 from h2dlint.analysis.values import Kind, Value, join
+
+_SETS_DEFAULT_DEVICE = re.compile(
+    r"set_default_device|set_default_tensor_type|enter_context\(\s*torch\.device"
+)
+"""Somewhere in the module the default device is set for what comes after: a function may run under it."""
+
+TRANSPARENT = frozenset(
+    """staticmethod classmethod property cached_property abstractmethod override final overload cache lru_cache no_grad
+    inference_mode enable_grad compile script ignore unused export wraps torch_compile support_torch_compile autocast
+    jit is_compile_supported beartype typechecked jaxtyped validate_call deprecated nvtx_range record_function
+    torch_dynamo_disable disable""".split()
+)
+"""Decorators, by their last name, that leave what a function returns as it is."""
 
 
 class Interpreter(Functions):
@@ -54,15 +75,17 @@ class Interpreter(Functions):
         self.lasting = False
         self._summaries = Summaries()
         self._attributes: dict[tuple[ClassInfo, int], Attributes] = {}
-        self._assigned: dict[ClassInfo, frozenset[str]] = {}
+        self._assigned: dict[ClassInfo, dict[FunctionInfo, set[str]]] = {}
         self._bases: dict[ClassInfo, ClassInfo | None] = {}
         self._declarations: dict[FunctionInfo, Value | None] = {}
         self.default_device = self._module_default_device()
         self.unsettled_globals = self._unsettled()
+        self.called_under_device = (
+            called_under_device(outline.tree) if "torch.device(" in text else frozenset()
+        )
 
     def _module_default_device(self) -> int:
-        setters = ("set_default_device", "set_default_tensor_type")
-        return V.SOME_DEVICE if any(s in self.text for s in setters) else V.CPU
+        return V.SOME_DEVICE if _SETS_DEFAULT_DEVICE.search(self.text) else V.CPU
 
     def _unsettled(self) -> frozenset[str]:
         """Globals that some function assigns."""
@@ -98,6 +121,7 @@ class Interpreter(Functions):
         self._attributes.clear()
         self._bases.clear()
         self._declarations.clear()
+        self._annotations.clear()
         self._scratch = {}
 
     def imported(self, value: Value) -> Value:
@@ -153,11 +177,10 @@ class Interpreter(Functions):
         )
         if not result.known:
             result = self._declared(function) or result
-        if any(
-            d.rsplit(".", 1)[-1] in ("contextmanager", "asynccontextmanager") for d in function.decorators
-        ):
+        if any(d.rsplit(".", 1)[-1] not in TRANSPARENT for d in function.decorators):
+            # A decorator may return anything.
             result = V.UNKNOWN
-        result = detached(result, foreign=False)
+        result = replace(result, origins=())
         summaries.keep(key, depth, frame.context, result, trace)
         frame.trace.add(trace)
         return result
@@ -229,9 +252,8 @@ class Interpreter(Functions):
     def _assigned_attribute(self, cls: ClassInfo, name: str, frame: Frame) -> Value | None:
         """An attribute that the class or one of its methods assigns."""
         if cls not in self._assigned:
-            names = (assigned_to_self(method) for method in cls.methods.values())
-            self._assigned[cls] = frozenset(cls.attributes).union(*names)
-        if name not in self._assigned[cls]:
+            self._assigned[cls] = {method: assigned_to_self(method) for method in cls.methods.values()}
+        if name not in cls.attributes and not any(name in names for names in self._assigned[cls].values()):
             return None
         context, trace = frame.context, frame.trace
         trace.classes.add(cls)
@@ -266,7 +288,7 @@ class Interpreter(Functions):
         outer.context, outer.trace, outer.depth = context, whole, METHOD_DEPTH
         for name, node in cls.attributes.items():
             collected[name] = settled(name, self.eval(node, outer))
-        writers = [m for m in cls.methods.values() if assigned_to_self(m)]
+        writers = [method for method, names in self._assigned[cls].items() if names]
         writers.sort(key=lambda m: m.short != "__init__")
         seen: dict[FunctionInfo, dict[str, Value | None]] = {}
         for _ in range(2 if len(writers) > 1 else 1):
@@ -289,7 +311,7 @@ class Interpreter(Functions):
                 seen[method] = trace.names
                 whole.add(trace)
                 for name, value in sink.items():
-                    value = detached(settled(name, value), foreign=False)
+                    value = settled(name, value)
                     before = collected.get(name)
                     after = value if before is None else join(before, value)
                     if not identical(before, after):

@@ -89,6 +89,15 @@ def tensor_method(receiver: Value, name: str, call: Call, lookup: dict[int, Valu
         memory = V.PAGEABLE if receiver.dtype is not None else V.PAGEABLE | receiver.memory
         distinct = receiver.distinct or receiver.dtype is not None
         return replace(receiver, kind=Kind.TENSOR, dtype=wanted, memory=memory, distinct=distinct, origins=())
+    if name == "type":
+        if not call.args:
+            return V.STR
+        dtype = call.args[0]
+        if not dtype.only(Kind.DTYPE):
+            # ``t.type(torch.cuda.FloatTensor)`` moves.
+            return replace(
+                receiver, kind=Kind.TENSOR, dtype=None, device=V.SOME_DEVICE, memory=V.ANY_MEMORY, origins=()
+            )
     if name.startswith("new_"):
         given = call.keywords.get("device")
         device = device_mask(given) & ~V.UNSET if given is not None else receiver.device

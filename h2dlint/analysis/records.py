@@ -57,7 +57,9 @@ def join_env(a: Env | None, b: Env | None) -> Env | None:
         return a
     names = dict(a.names)
     for name, value in b.names.items():
-        names[name] = V.join(names.get(name), value)
+        known = names.get(name)
+        if known is not value:
+            names[name] = V.join(known, value)
     # A path that only one branch assigned may still have its old value: nothing is known.
     paths = {path: V.join(value, b.paths[path]) for path, value in a.paths.items() if path in b.paths}
     return Env(names, paths)
@@ -123,6 +125,8 @@ class Frame:
     returns: bool = False
     yields: bool = False
     main: bool = False
+    shared: frozenset[str] = frozenset()
+    """Names that an inner function assigns: nothing is known of them."""
     in_fstring: int = 0
     walrus: list[tuple[str, Value]] = field(default_factory=list)
     """Names bound inside expressions, in order."""

@@ -76,6 +76,7 @@ def torch_call(qual: str, call: Call) -> Value | None:
             memory=_pinning(call),
             dtype=dtype_name(call.keywords.get("dtype")),
             ndim=_factory_ndim(qual, call),
+            size=0 if _made_empty(qual, call) else None,
             origins=(call.node,),
             distinct=True,
             why=f"{qual}() at line {line}",
@@ -154,6 +155,18 @@ def _constructed(qual: str, call: Call) -> Value:
         distinct=copies,
         confidence=confidence,
         why=f"{qual}() at line {call.node.lineno}",
+    )
+
+
+def _made_empty(qual: str, call: Call) -> bool:
+    """A literal 0 among the sizes: there is nothing to copy."""
+    if qual not in ("torch.zeros", "torch.ones", "torch.empty", "torch.rand", "torch.randn"):
+        return False
+    sizes = call.args
+    if len(sizes) == 1 and sizes[0].items is not None:
+        sizes = list(sizes[0].items)
+    return any(
+        size.const == 0 and not isinstance(size.const, bool) for size in sizes if size.const is not V.MISSING
     )
 
 

@@ -36,8 +36,8 @@ class ModuleFinder:
     """Modules on disk, as seen from a file of a project.
 
     An absolute import is looked up in the folders above the importing file, from the one that holds its outermost
-    package up to the project root; outside the root only in the first of them, and from a package only itself. A
-    relative import is looked up where it points. Nothing installed is read.
+    package up to the project root. Outside the root they are asked only for what the file lies in. A relative import
+    is looked up where it points. Nothing installed is read.
 
     Args:
         root: absolute path of the project root.
@@ -76,19 +76,21 @@ class ModuleFinder:
             return _module_file(folder, parts)
         if not parts or parts[0] in sys.stdlib_module_names:
             return None
-        package = ""
+        within = ""
         while os.path.isfile(os.path.join(folder, "__init__.py")) and os.path.dirname(folder) != folder:
-            folder, package = os.path.split(folder)
-        if not self._holds(folder) and package and package != parts[0]:
-            return None
+            folder, within = os.path.split(folder)
+        anything = not within
         while True:
-            found = _module_file(folder, parts)
-            if found is not None or _module_file(folder, parts[:1]) is not None:
-                return found
+            # Outside the root a folder is asked only for what the importing file lies in, or beside.
+            if anything or self._holds(folder) or within == parts[0]:
+                found = _module_file(folder, parts)
+                if found is not None or _module_file(folder, parts[:1]) is not None:
+                    return found
             # A folder without ``__init__.py`` of that name hides nothing further up.
-            if folder == self._root or not self._holds(folder):
+            above, within = os.path.split(folder)
+            if folder in (self._root, above):
                 return None
-            folder = os.path.dirname(folder)
+            folder, anything = above, False
 
     def _holds(self, folder: str) -> bool:
         return folder == self._root or folder.startswith(self._root.rstrip(os.sep) + os.sep)

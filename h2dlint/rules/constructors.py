@@ -72,7 +72,7 @@ def weigh_data(site: Site, node: ast.expr, value: Value, case: Case, tensors_wel
     code = site.code(node)
     if value.kind == Kind.NONE or value.only(Kind.STR | Kind.DICT | Kind.DEVICE | Kind.DTYPE):
         return False
-    if value.only(Kind.SEQ) and value.items == () and isinstance(node, (ast.List, ast.Tuple)):
+    if value.only(Kind.SEQ) and value.items == ():
         return False
     if value.only(Kind.SEQ) and value.size == 0 and isinstance(node, ast.Call):
         return False
