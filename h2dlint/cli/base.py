@@ -84,6 +84,8 @@ class Root(click.Group):
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Run the command line and exit; nothing that happens ends in a traceback."""
         kwargs["standalone_mode"] = False
+        # Long ``elif`` and method chains nest deeply, and what CPython parses is to be linted.
+        sys.setrecursionlimit(max(sys.getrecursionlimit(), 6000))
         _never_fail_to_encode()
         try:
             status = super().main(*args, **kwargs)
