@@ -81,6 +81,10 @@ def module_constants(tree: ast.Module) -> dict[str, Value]:
     found: dict[str, Value] = {}
     bound: set[str] = set()
     for statement in tree.body:
+        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            bound.add(statement.name)
+            found.pop(statement.name, None)
+            continue
         names = {
             node.id
             for node in ast.walk(statement)

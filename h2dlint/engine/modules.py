@@ -88,7 +88,7 @@ class ModuleFinder:
                     return found
             # A folder without ``__init__.py`` of that name hides nothing further up.
             above, within = os.path.split(folder)
-            if folder in (self._root, above):
+            if folder == above:
                 return None
             folder, anything = above, False
 
