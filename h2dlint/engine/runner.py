@@ -184,7 +184,7 @@ def _check(
     chosen = plan.rules_for(location)
 
     def check() -> list[Finding]:
-        within = projects.around(location, settings.root)
+        within = projects.around(location, settings.root) if settings.follow_imports else None
         found = rules.check_module(source, place, chosen, settings.options, within)
         return [replace(finding, path=path) for finding in found]
 

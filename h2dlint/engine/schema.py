@@ -67,6 +67,7 @@ KEYS: Mapping[str, Key] = {
     "exclude": _LIST,
     "extend-exclude": _LIST,
     "extend-select": _LIST,
+    "follow-imports": _SWITCH,
     "force-exclude": _SWITCH,
     "ignore": _LIST,
     "min-confidence": Key('"low", "medium" or "high"', _confidence),
