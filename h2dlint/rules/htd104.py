@@ -127,6 +127,9 @@ class HostDataNewTensor(Rule):
             return trust.fix(title)
         try:
             call = factory_call(site, bare(site.call), constant, "data")
+            # Ignored by new_tensor for a device, refused by new_full.
+            pin = calls.find(call, "pin_memory")
+            call = call if pin is None else calls.remove(call, pin)
             func = call.func
             assert isinstance(func, cst.Attribute)
             call = call.with_changes(func=func.with_changes(attr=cst.Name("new_full")))
