@@ -17,6 +17,7 @@ from pathlib import Path
 
 from h2dlint.engine.edits import apply_edits, choose
 from h2dlint.engine.files import Discovery, SourceFile
+from h2dlint.engine.memory import rare_collections
 from h2dlint.engine.modules import Projects
 from h2dlint.engine.plan import RuleSet
 from h2dlint.engine.results import FileResult, Report
@@ -133,18 +134,19 @@ def fix_files(
     projects = Projects()
     results: list[FileResult] = []
     outcomes: list[FixOutcome] = []
-    for done, file in enumerate(todo, 1):
-        data = read_file(file)
-        if isinstance(data, FileError):
-            results.append(FileResult(file.path, errors=(data,)))
-        else:
-            outcome = _fix_file(file, data, file.settings or settings, rules, projects, write)
-            results.append(outcome.result)
-            # Every outcome holds the bytes of its file: keep those that say something.
-            if outcome.changed or outcome.held_back_unsafe:
-                outcomes.append(outcome)
-        if progress is not None:
-            progress(done, len(todo))
+    with rare_collections():
+        for done, file in enumerate(todo, 1):
+            data = read_file(file)
+            if isinstance(data, FileError):
+                results.append(FileResult(file.path, errors=(data,)))
+            else:
+                outcome = _fix_file(file, data, file.settings or settings, rules, projects, write)
+                results.append(outcome.result)
+                # Every outcome holds the bytes of its file: keep those that say something.
+                if outcome.changed or outcome.held_back_unsafe:
+                    outcomes.append(outcome)
+            if progress is not None:
+                progress(done, len(todo))
     outcomes.sort(key=lambda outcome: outcome.path)
     fixed = {outcome.path: dict(outcome.applied) for outcome in outcomes if outcome.applied}
     return replace(make_report(results, errors), fixed=fixed), tuple(outcomes)

@@ -13,6 +13,9 @@ from h2dlint.syntax.source import SourceText
 MAX_BYTES = 2 * 1024 * 1024
 """A larger module is generated; what it defines is not known."""
 
+_MARKS = ("pyproject.toml", ".git", "setup.py", "setup.cfg", "h2dlint.toml", ".h2dlint.toml")
+_INSTALLED = ("site-packages", "dist-packages")
+
 
 class Snapshot:
     """The text of modules as it was when it was first read."""
@@ -33,21 +36,18 @@ class Snapshot:
 
 
 class ModuleFinder:
-    """Modules on disk, as seen from a file of a project.
+    """Modules on disk, as seen from the files that import them.
 
-    An absolute import is looked up in the folders above the importing file, from the one that holds its outermost
-    package up to the project root. Outside the root they are asked only for what the file lies in. A relative import
-    is looked up where it points. Nothing installed is read.
-
-    Args:
-        root: absolute path of the project root.
-        snapshot: of the files that were read.
+    A relative import is looked up where it points. An absolute import is looked up in the folders above the importing
+    file (and in ``src`` in them), from the one that holds its outermost package up to the top of its project: the
+    nearest folder that looks like one. Above that, the folders are asked only for what the file lies in. So nothing
+    that is installed is read.
     """
 
-    def __init__(self, root: str, snapshot: Snapshot | None = None) -> None:
-        self._root = os.path.normpath(root)
+    def __init__(self, snapshot: Snapshot | None = None) -> None:
         self._snapshot = snapshot if snapshot is not None else Snapshot()
         self._found: dict[tuple[str, str], str | None] = {}
+        self._tops: dict[str, str | None] = {}
 
     def find(self, importer: str, name: str) -> str | None:
         """The file of a module.
@@ -79,42 +79,46 @@ class ModuleFinder:
         within = ""
         while os.path.isfile(os.path.join(folder, "__init__.py")) and os.path.dirname(folder) != folder:
             folder, within = os.path.split(folder)
-        anything = not within
+        top = self._top(folder)
+        beside = not within
         while True:
-            # Outside the root a folder is asked only for what the importing file lies in, or beside.
-            if anything or self._holds(folder) or within == parts[0]:
-                found = _module_file(folder, parts)
-                if found is not None or _module_file(folder, parts[:1]) is not None:
-                    return found
+            inside = top is not None and len(folder) >= len(top)
+            if inside or beside or within == parts[0]:
+                for place in (folder, os.path.join(folder, "src")) if inside else (folder,):
+                    found = _module_file(place, parts)
+                    if found is not None or _module_file(place, parts[:1]) is not None:
+                        return found
             # A folder without ``__init__.py`` of that name hides nothing further up.
             above, within = os.path.split(folder)
             if folder == above:
                 return None
-            folder, anything = above, False
+            folder, beside = above, False
 
-    def _holds(self, folder: str) -> bool:
-        return folder == self._root or folder.startswith(self._root.rstrip(os.sep) + os.sep)
+    def _top(self, folder: str) -> str | None:
+        """The top of the project that a folder belongs to, itself or above it."""
+        if folder not in self._tops:
+            above, name = os.path.split(folder)
+            if name in _INSTALLED or above == folder:
+                self._tops[folder] = None
+            elif any(os.path.exists(os.path.join(folder, mark)) for mark in _MARKS):
+                self._tops[folder] = folder
+            else:
+                self._tops[folder] = self._top(above)
+        return self._tops[folder]
 
 
 class Projects:
-    """The projects of one run: verdicts are about the files as they were when they were first read."""
+    """The modules that one run looks into: verdicts are about the files as they were when they were first read."""
 
     def __init__(self) -> None:
         self._snapshot = Snapshot()
-        self._projects: dict[str, Project] = {}
+        self._project = Project(ModuleFinder(self._snapshot))
 
-    def around(self, location: Path, root: str) -> Surroundings | None:
-        """The project around a file; ``None`` for text that is no file of a project.
-
-        Args:
-            location: of the file.
-            root: absolute path of its project root.
-        """
-        if not location.is_absolute() or not os.path.isabs(root):
+    def around(self, location: Path) -> Surroundings | None:
+        """What is around a file; ``None`` for text that is no file."""
+        if not location.is_absolute():
             return None
-        if root not in self._projects:
-            self._projects[root] = Project(ModuleFinder(root, self._snapshot))
-        return Surroundings(self._projects[root], os.path.normpath(location))
+        return Surroundings(self._project, os.path.normpath(location))
 
     def keep(self, location: Path, data: bytes) -> None:
         """Keep what is in a file that is about to be written, for the files that are linted after it."""

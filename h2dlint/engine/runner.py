@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from h2dlint.engine.files import Discovery, SourceFile
+from h2dlint.engine.memory import rare_collections
 from h2dlint.engine.modules import Projects
 from h2dlint.engine.plan import Plan, RuleSet, installed_rules, plan_for
 from h2dlint.engine.quiet import quiet
@@ -89,10 +90,11 @@ def lint_files(
     todo, errors = (files.files, files.errors) if isinstance(files, Discovery) else (tuple(files), ())
     projects = Projects()
     results = []
-    for done, file in enumerate(todo, 1):
-        results.append(lint_file(file, file.settings or settings, rules, projects))
-        if progress is not None:
-            progress(done, len(todo))
+    with rare_collections():
+        for done, file in enumerate(todo, 1):
+            results.append(lint_file(file, file.settings or settings, rules, projects))
+            if progress is not None:
+                progress(done, len(todo))
     return make_report(results, errors)
 
 
@@ -184,7 +186,7 @@ def _check(
     chosen = plan.rules_for(location)
 
     def check() -> list[Finding]:
-        within = projects.around(location, settings.root) if settings.follow_imports else None
+        within = projects.around(location) if settings.follow_imports else None
         found = rules.check_module(source, place, chosen, settings.options, within)
         return [replace(finding, path=path) for finding in found]
 
