@@ -52,12 +52,12 @@ class Calls(Expressions):
                 node=node,
                 statement=frame.statement,
                 function=frame.function,
-                callee=qual,
-                method=method,
                 loop=frame.loops[-1] if frame.loops else None,
                 default_device=default,
                 main=frame.main,
                 in_fstring=bool(frame.in_fstring),
+                callee=qual,
+                method=method,
             )
         if not self._harmless(callee, receiver, qual):
             self.escape(node, frame)

@@ -12,7 +12,7 @@ import re
 from collections import deque
 
 from h2dlint.analysis.outline import ClassInfo, FunctionInfo, Outline
-from h2dlint.analysis.records import CallRecord
+from h2dlint.analysis.records import Record
 from h2dlint.model import Context, Options
 
 ENTRY_POINTS: tuple[str, ...] = (
@@ -78,8 +78,8 @@ class Contexts:
         self._patterns = (*ENTRY_POINTS, *options.entry_points)
         self._verdicts: dict[int, tuple[Context, str]] | None = None
 
-    def of(self, record: CallRecord) -> tuple[Context, str]:
-        """The context of a call and one line that says why."""
+    def of(self, record: Record) -> tuple[Context, str]:
+        """The context of an expression and one line that says why."""
         if _COLD_PATH.search(self._path):
             return Context.COLD, "cold: test, example or script by its path"
         if record.main:

@@ -11,9 +11,10 @@ from typing import Any
 from h2dlint.analysis import library
 from h2dlint.analysis import values as V
 from h2dlint.analysis.guards import refine
-from h2dlint.analysis.operators import attribute, binary, compared, display, index_tensor
+from h2dlint.analysis.operators import attribute, binary, compared, display
 from h2dlint.analysis.outline import dotted
 from h2dlint.analysis.records import Env, Frame, Records
+from h2dlint.analysis.subscripts import record_subscript, subscripted
 from h2dlint.analysis.values import Kind, Value, join
 from h2dlint.model import Confidence
 
@@ -195,32 +196,8 @@ class Expressions:
     def _subscript(self, node: ast.Subscript, frame: Frame) -> Value:
         base = self.eval(node.value, frame)
         index = self.eval(node.slice, frame)
-        if isinstance(node.slice, ast.Tuple):
-            for item in node.slice.elts:
-                self.eval(item, frame)
-        if base.only(Kind.TENSOR | Kind.NONE) and base.may(Kind.TENSOR):
-            return index_tensor(node, base, self._scratch)
-        if base.only(Kind.SEQ | Kind.NONE) and base.may(Kind.SEQ):
-            if isinstance(node.slice, ast.Slice):
-                return replace(base, kind=Kind.SEQ, items=None, size=None)
-            if base.items is not None and isinstance(index.const, int):
-                try:
-                    return base.items[index.const]
-                except IndexError:
-                    return V.UNKNOWN
-            return library.element(base) or V.UNKNOWN
-        if base.only(Kind.DICT | Kind.NONE) and base.may(Kind.DICT):
-            return base.elem or V.UNKNOWN
-        if base.only(Kind.NDARRAY):
-            sliced = isinstance(node.slice, ast.Slice)
-            return Value(
-                kind=Kind.NDARRAY if sliced else Kind.NDARRAY | Kind.NPSCALAR,
-                distinct=base.distinct,
-                why="part of an ndarray",
-            )
-        if base.only(Kind.STR):
-            return V.STR
-        return V.UNKNOWN
+        record_subscript(self.records, node, base, frame)
+        return subscripted(node, base, index, self._scratch)
 
     # Displays and comprehensions
 

@@ -12,7 +12,7 @@ from h2dlint.analysis.context import Contexts
 from h2dlint.analysis.interpreter import Interpreter
 from h2dlint.analysis.outline import FunctionInfo, outline
 from h2dlint.analysis.project import Surroundings
-from h2dlint.analysis.records import CallRecord
+from h2dlint.analysis.records import CallRecord, Record, SubscriptRecord
 from h2dlint.analysis.values import Value
 from h2dlint.model import Context, Options
 from h2dlint.syntax.source import SourceText
@@ -77,10 +77,11 @@ class ModuleAnalysis:
             first, last = function.lines
             if bisect_right(wanted, last) > bisect_right(wanted, first - 1):
                 self.interpreter.run_function(function)
-        calls = self.interpreter.records.calls.values()
-        return sorted(
-            calls, key=lambda c: (c.node.lineno, c.node.col_offset, c.node.end_lineno, c.node.end_col_offset)
-        )
+        return sorted(self.interpreter.records.calls.values(), key=lambda record: record.position)
+
+    def subscripts(self) -> list[SubscriptRecord]:
+        """Every subscript of a tensor that ``run`` saw, in order of position."""
+        return sorted(self.interpreter.records.subscripts.values(), key=lambda record: record.position)
 
     def value(self, node: ast.expr | None) -> Value:
         """What is known of an expression at the place where it stands."""
@@ -92,8 +93,8 @@ class ModuleAnalysis:
         """The record of a call, if it was seen."""
         return self.interpreter.records.calls.get(id(node))
 
-    def context(self, record: CallRecord) -> tuple[Context, str]:
-        """How often a call runs, and one line that says why."""
+    def context(self, record: Record) -> tuple[Context, str]:
+        """How often an expression runs, and one line that says why."""
         return self._contexts.of(record)
 
     def name_of_torch(self, function: FunctionInfo | None) -> str | None:

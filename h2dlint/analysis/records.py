@@ -75,38 +75,68 @@ def same_env(a: Env, b: Env) -> bool:
 
 
 @dataclass(slots=True)
-class CallRecord:
-    """One call that was seen, with what surrounded it.
+class Record:
+    """One expression that a rule may want to see, with what surrounded it.
 
     Args:
-        node: the call.
+        node: the expression.
         statement: the innermost statement.
         function: the innermost function, ``None`` at module level.
-        callee: dotted name of the function, where it is known.
-        method: the attribute name, where the call is of the form ``receiver.method(..)``.
         loop: line of the innermost loop or comprehension around it, within the function.
         default_device: mask of the device that a constructor without ``device=`` lands on.
         main: inside ``if __name__ == "__main__"``.
+        in_fstring: not to be edited: before Python 3.12 its quotes cannot be used again, nor are its positions
+            reliable.
+    """
+
+    node: ast.expr
+    statement: ast.stmt
+    function: FunctionInfo | None
+    loop: int | None
+    default_device: int
+    main: bool
+    in_fstring: bool
+
+    @property
+    def position(self) -> tuple[int, int, int, int]:
+        """Where the expression stands, as ``ast`` says it."""
+        node = self.node
+        return (node.lineno, node.col_offset, node.end_lineno or 0, node.end_col_offset or 0)
+
+
+@dataclass(slots=True)
+class CallRecord(Record):
+    """One call that was seen.
+
+    Args:
+        callee: dotted name of the function, where it is known.
+        method: the attribute name, where the call is of the form ``receiver.method(..)``.
     """
 
     node: ast.Call
-    statement: ast.stmt
-    function: FunctionInfo | None
-    callee: str | None
-    method: str | None
-    loop: int | None
-    default_device: int
-    main: bool = False
-    in_fstring: bool = False
-    """Not to be edited: before Python 3.12 its quotes cannot be used again, nor are its positions reliable."""
+    callee: str | None = None
+    method: str | None = None
+
+
+@dataclass(slots=True)
+class SubscriptRecord(Record):
+    """One subscript that was seen.
+
+    Args:
+        stored: what is assigned to it, ``None`` where it is read.
+    """
+
+    node: ast.Subscript
+    stored: ast.expr | None = None
 
 
 @dataclass(slots=True)
 class Records:
-    """Values by ``id`` of the expression (the tree outlives the records), and the calls of interest."""
+    """Values by ``id`` of the expression (the tree outlives the records), and what rules may want to see."""
 
     values: dict[int, Value] = field(default_factory=dict)
     calls: dict[int, CallRecord] = field(default_factory=dict)
+    subscripts: dict[int, SubscriptRecord] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

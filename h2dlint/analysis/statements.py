@@ -14,6 +14,7 @@ from h2dlint.analysis.moves import device_mask
 from h2dlint.analysis.operators import binary
 from h2dlint.analysis.outline import dotted
 from h2dlint.analysis.records import Env, Frame, join_env, same_env
+from h2dlint.analysis.subscripts import record_subscript
 from h2dlint.analysis.values import Kind, Value, join
 
 MAX_ROUNDS = 8
@@ -119,6 +120,8 @@ class Statements(Calls):
         elif isinstance(target, ast.Subscript):
             base = self.eval(target.value, frame)
             self.eval(target.slice, frame)
+            if source is not None:
+                record_subscript(self.records, target, base, frame, source)
             if base.only(Kind.SEQ | Kind.DICT):
                 elem = join(base.elem, value) if base.elem is not None or base.items == () else None
                 if base.elem is None and (base.items == () or base.only(Kind.DICT)):

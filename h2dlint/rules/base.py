@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from h2dlint.model import Finding
 
 if TYPE_CHECKING:
-    from h2dlint.rules.site import Site
+    from h2dlint.rules.site import Site, SubscriptSite
 
 SECTIONS = (
     "What it does",
@@ -36,6 +36,7 @@ class Rule:
         screen: a file whose bytes hold none of these is never parsed for this rule.
         functions: dotted names of functions whose calls the rule wants to see, such as ``torch.tensor``.
         methods: method names whose calls the rule wants to see, whatever the receiver, such as ``to``.
+        subscripts: the rule wants to see subscripts of tensors, read and assigned to.
     """
 
     code: ClassVar[str]
@@ -43,11 +44,16 @@ class Rule:
     screen: ClassVar[tuple[bytes, ...]]
     functions: ClassVar[frozenset[str]] = frozenset()
     methods: ClassVar[frozenset[str]] = frozenset()
+    subscripts: ClassVar[bool] = False
     fixable: ClassVar[str] = "sometimes"
 
     def check(self, site: Site) -> Iterable[Finding]:
         """Yield what is wrong at one call."""
-        raise NotImplementedError
+        return ()
+
+    def check_subscript(self, site: SubscriptSite) -> Iterable[Finding]:
+        """Yield what is wrong at one subscript."""
+        return ()
 
     @classmethod
     def documentation(cls) -> str:

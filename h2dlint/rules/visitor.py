@@ -3,35 +3,34 @@
 from __future__ import annotations
 
 import ast
-import re
-from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 
 import libcst as cst
 
 from h2dlint.analysis.module import ModuleAnalysis
 from h2dlint.analysis.project import Surroundings
-from h2dlint.analysis.records import CallRecord
+from h2dlint.analysis.records import CallRecord, Record
 from h2dlint.model import Finding, Options, Span
 from h2dlint.rules.base import Rule
-from h2dlint.rules.site import Site
+from h2dlint.rules.candidates import candidate_lines
+from h2dlint.rules.site import Site, SubscriptSite
 from h2dlint.syntax.snippets import Snippet, snippet_node
 from h2dlint.syntax.source import SourceText
 
 
 class CandidateVisitor(cst.CSTVisitor):
-    """Flags the calls of one parsed statement that a rule wants to see.
+    """Flags the calls and subscripts of one parsed statement that a rule wants to see.
 
     Only expressions are walked: whitespace and tokens, which are most of the nodes, are not.
     """
 
-    def __init__(self, snippet: Snippet, flag: Callable[[Span, cst.Call], None]) -> None:
+    def __init__(self, snippet: Snippet, flag: Callable[[Span, cst.BaseExpression], None]) -> None:
         super().__init__()
         self._snippet = snippet
         self._flag = flag
 
     def on_visit(self, node: cst.CSTNode) -> bool:
-        if isinstance(node, cst.Call):
+        if isinstance(node, (cst.Call, cst.Subscript)):
             span = self._snippet.position(node)
             if span is not None:
                 self._flag(span, node)
@@ -47,48 +46,35 @@ class Snippets:
 
     def __init__(self, module: ModuleAnalysis) -> None:
         self._module = module
-        self._calls: dict[int, dict[Span, cst.Call]] = {}
+        self._nodes: dict[int, dict[Span, cst.BaseExpression]] = {}
         self._snippets: dict[int, Snippet | None] = {}
 
-    def _parse(self, record: CallRecord) -> tuple[int, Snippet | None]:
+    def _parse(self, record: Record) -> tuple[int, Snippet | None]:
         node = snippet_node(record.statement, record.node)
         key = id(node) if node is not None else 0
         if key not in self._snippets:
             snippet: Snippet | None = None
-            calls: dict[Span, cst.Call] = {}
+            nodes: dict[Span, cst.BaseExpression] = {}
             if node is not None:
                 try:
                     snippet = Snippet(self._module.source, node)
-                    snippet.tree.visit(CandidateVisitor(snippet, calls.__setitem__))
+                    snippet.tree.visit(CandidateVisitor(snippet, nodes.__setitem__))
                 except cst.ParserSyntaxError:
                     # Newer syntax than this LibCST knows: reported, without a fix.
                     snippet = None
             self._snippets[key] = snippet
-            self._calls[key] = calls
+            self._nodes[key] = nodes
         return key, self._snippets[key]
 
-    def find(self, record: CallRecord) -> tuple[Snippet, cst.Call] | None:
-        """The LibCST node of a call."""
+    def find(self, record: Record) -> tuple[Snippet, cst.BaseExpression] | None:
+        """The LibCST node of a record."""
         if record.in_fstring:
             return None
         key, snippet = self._parse(record)
         if snippet is None:
             return None
-        call = self._calls[key].get(self._module.source.span(record.node))
-        return None if call is None else (snippet, call)
-
-
-def candidate_lines(source: SourceText, rules: Sequence[Rule]) -> list[int]:
-    """Lines on which the text holds something that a rule wants to see."""
-    names: set[str] = set()
-    for rule in rules:
-        names.update(name.rsplit(".", 1)[-1] for name in rule.functions)
-        names.update(rule.methods)
-    if not names:
-        return []
-    pattern = re.compile(r"\b(?:" + "|".join(sorted(names)) + r")\b")
-    starts = source.line_starts
-    return sorted({bisect_right(starts, match.start()) for match in pattern.finditer(source.text)})
+        node = self._nodes[key].get(self._module.source.span(record.node))
+        return None if node is None else (snippet, node)
 
 
 def _interested(rules: Sequence[Rule]) -> Callable[[CallRecord], Iterator[Rule]]:
@@ -124,5 +110,11 @@ def check(
     for record in module.run(lines):
         for rule in interested(record):
             findings.extend(rule.check(Site(module, record, path, options, snippets.find)))
+    watching = [rule for rule in rules if rule.subscripts]
+    for subscript in module.subscripts() if watching else ():
+        for rule in watching:
+            findings.extend(
+                rule.check_subscript(SubscriptSite(module, subscript, path, options, snippets.find))
+            )
     findings.sort(key=lambda finding: finding.sort_key)
     return findings
