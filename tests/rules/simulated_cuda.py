@@ -18,6 +18,8 @@ import numpy as np
 import torch
 from torch.overrides import TorchFunctionMode
 
+from tests.rules import simulated_indexing as indexing
+
 HERE = torch.device("cuda", 0)
 
 LEGACY = {
@@ -111,8 +113,10 @@ class Mode(TorchFunctionMode):  # type: ignore[misc]  # torch is not followed
             torch.Tensor.type: self.type,
             torch.Tensor.cpu: self.cpu,
             torch.Tensor.pin_memory: self.pin_memory,
+            torch.Tensor.copy_: self.copy_,
             torch.Tensor.new_tensor: self.new_tensor,
             torch.Tensor.new: self.new,
+            **indexing.handlers(lambda tensor: isinstance(tensor, OnDevice), counts.upload),
         }
 
     def __torch_function__(
@@ -214,7 +218,9 @@ class Mode(TorchFunctionMode):  # type: ignore[misc]  # torch is not followed
         return self.to(tensor, other)
 
     def type(self, tensor: torch.Tensor, dtype: Any) -> torch.Tensor:
-        name = dtype if isinstance(dtype, str) else dtype.name
+        name = dtype if isinstance(dtype, str) else getattr(dtype, "name", "")
+        if not name.startswith("torch.cuda."):
+            return tensor.type(dtype)
         return self.move(tensor, LEGACY[name.rsplit(".", 1)[1]], non_blocking=False, copy=False)
 
     def cpu(self, tensor: torch.Tensor) -> torch.Tensor:
@@ -228,6 +234,14 @@ class Mode(TorchFunctionMode):  # type: ignore[misc]  # torch is not followed
         # The real one keeps the strides whatever they are.
         copy = torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype)
         return self.counts.pin(copy.copy_(tensor))
+
+    def copy_(self, tensor: torch.Tensor, src: torch.Tensor, non_blocking: bool = False) -> torch.Tensor:
+        if isinstance(tensor, OnDevice) and not isinstance(src, OnDevice):
+            if tensor.is_contiguous() or not non_blocking:
+                self.counts.upload(src, non_blocking)
+            elif tensor.numel():
+                self.counts.staged += 1
+        return tensor.copy_(src)
 
     def new_tensor(self, tensor: torch.Tensor, data: Any, **kwargs: Any) -> torch.Tensor:
         device = kwargs.pop("device", None) or tensor.device
