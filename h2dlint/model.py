@@ -101,13 +101,18 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """What a fix is expected to be worth.
+    """What a fix is expected to be worth, beside the wait for queued work that it removes.
 
     Args:
-        negated_by_line: line of a later statement that makes the host wait anyway, if there is one.
+        negated_by_line: line at which the host waits anyway, if it does so right after.
+        idle_us: microseconds of host time that the fix saves each time where nothing is queued, as measured for
+            a tiny upload; negative where it costs more. ``None`` without a fix that was measured.
+        note: what else bears on the gain, one line.
     """
 
     negated_by_line: int | None = None
+    idle_us: float | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +126,7 @@ class Finding:
         message: one line, no full stop.
         function: ``Class.method`` of the innermost function, ``None`` at module level.
         evidence: one line each, such as ``data: list built at line 12``.
-        group: findings with an equal group belong together (several uploads in a row).
+        group: findings of a file with an equal group belong together: fixing one alone moves its wait to another.
         statement: first and last line of the whole statement, where a suppression comment may stand.
     """
 
@@ -172,8 +177,10 @@ class Options:
     Args:
         assume_cuda: every device that is not a literal is CUDA or ROCm, and host memory can be pinned there.
             It never covers a device that may be ``None``.
+        strict_pageable: HTD206 and HTD207 also report copies that are provably too small to hold the host.
         entry_points: ``fnmatch`` patterns over ``Class.method`` or ``function`` that run per step or request.
     """
 
     assume_cuda: bool = False
+    strict_pageable: bool = False
     entry_points: tuple[str, ...] = field(default=())

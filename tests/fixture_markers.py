@@ -10,8 +10,10 @@ import re
 import tokenize
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 
-from h2dlint.model import Finding
+from h2dlint.model import Effect, Finding
+from h2dlint.rules import all_rules
 
 _ONE = r"HTD\d{3}: (?:safe|unsafe|display-only)"
 _MARKER = re.compile(rf"#\s*({_ONE}(?:,\s*{_ONE})*)\s*")
@@ -47,6 +49,12 @@ def expected(text: str) -> Counter[Expectation]:
             code, _, applicability = part.strip().partition(": ")
             found[line, code, applicability] += 1
     return found
+
+
+def fixture_paths(folder: Path, *, hazards: bool) -> list[Path]:
+    """The fixtures of rules about races, or those of all other rules, which are about waiting."""
+    codes = {rule.code for rule in all_rules() if (rule.effect is Effect.HAZARD) == hazards}
+    return [path for path in sorted(folder.glob("HTD*.py")) if path.stem in codes]
 
 
 def reported(findings: Iterable[Finding]) -> Counter[Expectation]:

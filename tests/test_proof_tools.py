@@ -281,6 +281,7 @@ def test_the_profilers_own_format(tmp_path: Path) -> None:
 # Judging
 
 CASE = Function("case_a", (("HTD101", "unsafe"),))
+STAGED = Function("case_staged", (("HTD206", "safe"), ("HTD207", "unsafe")))
 ADVICE = Function("case_a", (("HTD101", "display-only"),))
 SILENT = Function("silent_a", ())
 
@@ -301,6 +302,8 @@ GOOD = [
     (CASE, Observed(did(H2D_WAIT, H2D_WAIT), did(H2D_WAIT), LONG, LONG)),
     (CASE, Observed(did(H2D_WAIT, D2H_WAIT), did(D2H_WAIT), LONG, LONG)),
     (CASE, Observed(did(staged=1), did(), SHORT, SHORT)),
+    (STAGED, Observed(did(staged=1), did(), LONG, SHORT)),
+    (STAGED, Observed(did(D2H_WAIT, staged=1), did(D2H_WAIT), LONG, LONG)),
     (Function("case_a", CASE.markers, streams=True), Observed(did(H2D_WAIT), did(), SHORT, SHORT)),
     (ADVICE, Observed(did(H2D_WAIT), None, LONG)),
     (SILENT, Observed(did(), None, SHORT)),
@@ -316,6 +319,9 @@ BAD = [
     (CASE, Observed(did(H2D_WAIT), did(sites=1), LONG, SHORT), "sync debug mode"),
     (CASE, Observed(did(H2D_WAIT), did(), SHORT, SHORT), "for only 0.2 ms"),
     (CASE, Observed(did(H2D_WAIT), did(), LONG, LONG), "still holds"),
+    (STAGED, Observed(did(staged=1), did(), SHORT, SHORT), "too small a case"),
+    (STAGED, Observed(did(staged=1), did(), LONG, LONG), "still holds"),
+    (STAGED, Observed(did(staged=1), did(staged=1), LONG, SHORT), "as many blocking"),
     (CASE, Observed(did(H2D_WAIT), did(), LONG, None), "was not taken"),
     (
         CASE,

@@ -23,6 +23,9 @@ def render_measured(name: str, folder: Path = MEASURED) -> str:
     """
     name = name.replace("-", "_")
     document = _load(folder / ("logits_processor.json" if name == "logits_processor" else "rules.json"))
+    races = _load(folder / "hazards.json")
+    if name in races.get("figures", {}):
+        return "\n".join([_machine(races), "", *_races(races["figures"][name])])
     figures: Mapping[str, Figure] = document.get("figures", {})
     if name == "logits_processor":
         lines = _logits_processor(figures)
@@ -151,3 +154,20 @@ def _rule(figure: Figure) -> list[str]:
         )
     held = f"host held behind {_queued(cases.values())} of queued work"
     return _table(["case", "findings: fix", "blocking H2D copies", held], rows)
+
+
+def _races(figure: Figure) -> list[str]:
+    """How often the reported cases of a race were wrong, and what they were after the fix."""
+    functions: Mapping[str, Figure] = figure["functions"]
+    rows = []
+    for name, one in functions.items():
+        after = one["wrong_after"]
+        rows.append(
+            [
+                f"`{name}`",
+                ", ".join(one["findings"]) or "none",
+                f"{one['wrong_before']} of {one['runs']}",
+                "" if after is None else f"{after} of {one['runs']}",
+            ]
+        )
+    return _table(["function", "findings: fix", "wrong behind queued work", "wrong after the fix"], rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import replace
 
 from h2dlint.analysis import values as V
@@ -32,9 +33,16 @@ def keep_last(sink: dict[str, Value], exits: list[Env]) -> None:
             sink[name] = last
 
 
-def assigned_to_self(method: FunctionInfo) -> set[str]:
+_ASSIGNS = re.compile(r"\bself\s*\.\s*\w+\s*(?:[^\s\w]*=(?!=)|[,:)\]\\#]|in\b)")
+"""What an assignment to an attribute of ``self`` looks like, and more."""
+
+
+def assigned_to_self(method: FunctionInfo) -> frozenset[str]:
     """The attributes that a method assigns."""
     names: set[str] = set()
+    if not method.mentions(_ASSIGNS):
+        return frozenset()
+    method.load()
     blocks: list[list[ast.stmt]] = [method.node.body]
     while blocks:
         for statement in blocks.pop():
@@ -48,7 +56,7 @@ def assigned_to_self(method: FunctionInfo) -> set[str]:
                     ):
                         names.add(node.attr)
             blocks.extend(child_blocks(statement))
-    return names
+    return frozenset(names)
 
 
 def _targets(statement: ast.stmt) -> list[ast.expr]:

@@ -1,66 +1,23 @@
 """How often code runs: hot, warm or cold, and why.
 
-Hot is what runs per step or request: loops, entry points such as ``forward``, and what they call in the same
-module. Cold is what runs once: import time, construction, weight loading, warm-up, tests. Everything else is warm.
+Hot is what runs per step or request: loops, entry points such as ``forward``, and what they call. Cold is what runs
+once: import time, construction, weight loading, warm-up, tests. Everything else is warm. The module itself is asked
+first; the call graph of the whole project (``reach``) only about what the module leaves open.
 """
 
 from __future__ import annotations
 
 import ast
-import fnmatch
-import re
 from collections import deque
+from collections.abc import Callable
 
+from h2dlint.analysis.heat import CONSTRUCTORS, Names, cold_by_name, cold_by_path
 from h2dlint.analysis.outline import ClassInfo, FunctionInfo, Outline
 from h2dlint.analysis.records import Record
 from h2dlint.model import Context, Options
 
-ENTRY_POINTS: tuple[str, ...] = (
-    "forward",
-    "forward_*",
-    "*_forward",
-    "_forward",
-    "__call__",
-    "step",
-    "*_step",
-    "step_*",
-    "backward",
-    "decode",
-    "decode_*",
-    "prefill",
-    "generate",
-    "sample",
-    "run_batch",
-    "execute_model",
-    "execute_*",
-    "forward_batch_*",
-    "process_batch*",
-    "prepare_for_*",
-    "prepare_inputs*",
-    "_prepare_inputs*",
-    "compute_loss",
-    "collate*",
-    "loss",
-    "__getitem__",
-    "train_one_*",
-    "training_step",
-)
-"""Names of functions that are taken to run per step or request."""
-
-_COLD = re.compile(
-    r"""^(?:__new__|__setstate__|__init_subclass__|__set_name__|reset_parameters|_?init_weights?|_init_params
-    |from_pretrained|load_state_dict|_load_from_state_dict|setUp(?:Class)?|tearDown|test_.*
-    |(?:.*_)?load_(?:.*_)?(?:weights?|checkpoint|state_dict|model)s?(?:_.*)?|(?:.*_)?weight_loader(?:_.*)?
-    |(?:.*_)?warm_?up(?:_.*)?|(?:.*_)?(?:init|capture|create)_(?:.*_)?(?:cuda_?)?graphs?
-    |process_weights_after_loading.*|(?:.*_)?convert_(?:.*_)?(?:weights?|checkpoint|state_dict)s?.*)$""",
-    re.VERBOSE,
-)
-_COLD_CLASS = re.compile(r"^Test[A-Z]|.*(?:TestCase|Tests)$")
-_COLD_PATH = re.compile(
-    r"(?:^|/)(?:tests?|testing|examples?|benchmarks?|scripts|docs?|tutorials?)/|(?:^|/)(?:test_[^/]*|[^/]*_test|conftest|setup)\.py$"
-)
-_CACHES = frozenset({"cache", "lru_cache", "cached_property"})
-_CONSTRUCTORS = frozenset({"__init__", "__post_init__"})
+Verdict = tuple[Context, str]
+WARM: Verdict = (Context.WARM, "warm: called from code that was not seen")
 
 
 class Contexts:
@@ -70,35 +27,58 @@ class Contexts:
         outline: of the module.
         path: of the file, relative to the project, with forward slashes.
         options: ``entry_points`` are added to the names known here.
+        elsewhere: how often a function runs by the calls of the whole project, by its name; ``None`` where nothing
+            is known.
     """
 
-    def __init__(self, outline: Outline, path: str, options: Options) -> None:
+    def __init__(
+        self,
+        outline: Outline,
+        path: str,
+        options: Options,
+        elsewhere: Callable[[str], Verdict | None] | None = None,
+    ) -> None:
         self._outline = outline
         self._path = path
-        self._patterns = (*ENTRY_POINTS, *options.entry_points)
-        self._verdicts: dict[int, tuple[Context, str]] | None = None
+        self._names = Names(options.entry_points)
+        self._elsewhere = elsewhere
+        self._verdicts: dict[int, Verdict] | None = None
+        self._open: set[int] = set()
 
-    def of(self, record: Record) -> tuple[Context, str]:
+    def of(self, record: Record) -> Verdict:
         """The context of an expression and one line that says why."""
-        if _COLD_PATH.search(self._path):
+        if cold_by_path(self._path):
             return Context.COLD, "cold: test, example or script by its path"
         if record.main:
             return Context.COLD, 'cold: under if __name__ == "__main__"'
         if record.function is None:
             return Context.COLD, "cold: runs at import time"
-        context, why = self._functions()[id(record.function)]
+        context, why = self._function(record.function)
         if record.loop is not None and context is not Context.COLD:
             return Context.HOT, f"hot: loop at line {record.loop}"
         return context, why
 
-    def _functions(self) -> dict[int, tuple[Context, str]]:
+    def _function(self, function: FunctionInfo) -> Verdict:
+        verdicts = self._functions()
+        if self._elsewhere is None or id(function) not in self._open:
+            return verdicts[id(function)]
+        outer: FunctionInfo | None = function
+        while outer is not None:
+            found = self._elsewhere(outer.name)
+            if found is not None:
+                return found
+            outer = outer.parent
+        known = verdicts[id(function)]
+        return known if function.short in CONSTRUCTORS else WARM
+
+    def _functions(self) -> dict[int, Verdict]:
         if self._verdicts is None:
             self._verdicts = self._classify()
         return self._verdicts
 
-    def _classify(self) -> dict[int, tuple[Context, str]]:
+    def _classify(self) -> dict[int, Verdict]:
         functions = self._outline.functions
-        verdicts: dict[int, tuple[Context, str]] = {}
+        verdicts: dict[int, Verdict] = {}
         callees = {id(f): self._callees(f) for f in functions}
         callers: dict[int, list[FunctionInfo]] = {id(f): [] for f in functions}
         for function in functions:
@@ -106,10 +86,13 @@ class Contexts:
                 callers[id(callee)].append(function)
         queue: deque[FunctionInfo] = deque()
         for function in functions:
-            cold = self._cold_by_name(function)
+            owner = function.owner.name if function.owner is not None else None
+            cold = cold_by_name(function.short, function.name, owner, function.decorators)
             if cold:
                 verdicts[id(function)] = (Context.COLD, cold)
-            elif self._is_entry(function):
+                if self._constructed_per_step(function):
+                    self._open.add(id(function))
+            elif self._names.entry(function.short, function.name):
                 verdicts[id(function)] = (Context.HOT, f"hot: {function.name} is an entry point")
                 queue.append(function)
         while queue:
@@ -121,6 +104,7 @@ class Contexts:
                     continue
                 if id(callee) in verdicts and verdicts[id(callee)][0] is Context.HOT:
                     continue
+                self._open.discard(id(callee))
                 link = chain if chain.endswith(function.name) else f"{chain} -> {function.name}"
                 verdicts[id(callee)] = (Context.HOT, f"hot: reached from {link}")
                 queue.append(callee)
@@ -128,12 +112,12 @@ class Contexts:
         for function in functions:
             if id(function) not in verdicts:
                 outer = verdicts.get(id(function.parent)) if function.parent is not None else None
-                verdicts[id(function)] = outer or (Context.WARM, "warm: called from code that was not seen")
+                verdicts[id(function)] = outer or WARM
+                if outer is None or id(function.parent) in self._open:
+                    self._open.add(id(function))
         return verdicts
 
-    def _inherit_cold(
-        self, verdicts: dict[int, tuple[Context, str]], callers: dict[int, list[FunctionInfo]]
-    ) -> None:
+    def _inherit_cold(self, verdicts: dict[int, Verdict], callers: dict[int, list[FunctionInfo]]) -> None:
         """A private function that only cold code calls is cold."""
         changed = True
         while changed:
@@ -145,30 +129,13 @@ class Contexts:
                 if known and all(v is not None and v[0] is Context.COLD for v in known):
                     caller = next(c for c in callers[id(function)] if c is not function)
                     verdicts[id(function)] = (Context.COLD, f"cold: called only from {caller.name}")
+                    self._open.add(id(function))
                     changed = True
-
-    def _is_entry(self, function: FunctionInfo) -> bool:
-        return any(
-            fnmatch.fnmatchcase(function.short, pattern) or fnmatch.fnmatchcase(function.name, pattern)
-            for pattern in self._patterns
-        )
-
-    def _cold_by_name(self, function: FunctionInfo) -> str:
-        name = function.short
-        if name in _CONSTRUCTORS and function.owner is not None:
-            return f"cold: {function.name} constructs"
-        if _COLD.match(name):
-            return f"cold: {function.name} by its name"
-        if any(d.rsplit(".", 1)[-1] in _CACHES for d in function.decorators):
-            return f"cold: {function.name} is cached"
-        if function.owner is not None and _COLD_CLASS.match(function.owner.name):
-            return f"cold: {function.owner.name} is a test"
-        return ""
 
     def _constructed_per_step(self, function: FunctionInfo) -> bool:
         """A constructor that hot code calls, of a class that is no module."""
         return (
-            function.short in _CONSTRUCTORS
+            function.short in CONSTRUCTORS
             and function.owner is not None
             and not any(base.endswith("Module") for base in function.owner.bases)
         )
@@ -195,7 +162,7 @@ class Contexts:
                     found.append((target, node.lineno))
                 elif node.id in self._outline.classes:
                     methods = self._outline.classes[node.id].methods
-                    found += [(methods[m], node.lineno) for m in _CONSTRUCTORS if m in methods]
+                    found += [(methods[m], node.lineno) for m in CONSTRUCTORS if m in methods]
         return found
 
     def _find_method(self, class_name: str, method: str) -> FunctionInfo | None:

@@ -266,7 +266,7 @@ class Expressions:
                 operand, kind=operand.kind & ~Kind.BOOL or Kind.INT, const=V.MISSING, natural=False
             )
         if operand.only(Kind.TENSOR):
-            return replace(operand, memory=V.PAGEABLE, origins=())
+            return replace(operand, memory=V.PAGEABLE, layout=V.DENSE, origins=())
         return replace(operand, const=V.MISSING) if operand.only(Kind.NDARRAY | Kind.NPSCALAR) else V.UNKNOWN
 
     def _boolop(self, node: ast.BoolOp, frame: Frame) -> Value:

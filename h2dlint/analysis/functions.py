@@ -40,6 +40,7 @@ class Functions(Statements):
         closure: Env | None = None,
         sink: dict[str, Value] | None = None,
     ) -> Value:
+        function.load()
         frame = Frame(
             function,
             Env(),

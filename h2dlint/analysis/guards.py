@@ -144,6 +144,16 @@ def _narrow_device(node: ast.expr, env: Env, mask: int, interp: Expressions) -> 
         )
 
 
+def _narrow_memory(node: ast.expr, env: Env, mask: int, interp: Expressions) -> None:
+    value = _current(node, env, interp)
+    memory = value.memory & mask
+    if value.may(Kind.TENSOR) and memory and memory != value.memory:
+        device = V.CPU if not memory & V.PAGEABLE and value.device & V.CPU else value.device
+        kind = Kind.TENSOR if value.kind == V.ANY else value.kind
+        why = value.why or f"checked at line {node.lineno}"
+        _store(node, env, replace(value, kind=kind, device=device, memory=memory, why=why))
+
+
 def _refine_compare(test: ast.Compare, env: Env, truth: bool, interp: Expressions) -> None:
     op, left, right = test.ops[0], test.left, test.comparators[0]
     positive = isinstance(op, (ast.Is, ast.Eq, ast.In)) is truth
@@ -234,6 +244,8 @@ def _refine_call(test: ast.Call, env: Env, truth: bool, interp: Expressions) -> 
         env.paths[NO_CUDA] = V.NONE
     elif func.qual == "torch.is_tensor" and test.args:
         _narrow_kind(test.args[0], env, Kind.TENSOR if truth else ~Kind.TENSOR, interp)
+    elif isinstance(test.func, ast.Attribute) and test.func.attr == "is_pinned" and not test.args:
+        _narrow_memory(test.func.value, env, V.ANY_MEMORY & ~V.PAGEABLE if truth else ~V.ANY_PINNED, interp)
     elif isinstance(test.func, ast.Attribute) and test.func.attr == "startswith" and test.args:
         argument = test.args[0]
         if isinstance(argument, ast.Constant) and isinstance(argument.value, str):

@@ -9,37 +9,37 @@ from dataclasses import replace
 from h2dlint.analysis import tensors
 from h2dlint.analysis import values as V
 from h2dlint.analysis.attributes import (
-    assigned_to_self,
     called_under_device,
     module_constants,
     rebound,
-    settled,
 )
-from h2dlint.analysis.functions import Functions
-from h2dlint.analysis.outline import ClassInfo, FunctionInfo, Outline
+from h2dlint.analysis.classes import Classes
+from h2dlint.analysis.outline import FunctionInfo, Outline
 from h2dlint.analysis.project import Project
 from h2dlint.analysis.records import Env, Frame
 from h2dlint.analysis.summaries import (
     MAX_DEPTH,
-    MAX_LEVEL,
-    METHOD_DEPTH,
-    Attributes,
     Context,
     Summaries,
     Trace,
     detached,
-    identical,
     instance_of,
     mentioned,
     signature,
     widened,
 )
-from h2dlint.analysis.values import Kind, Value, join
+from h2dlint.analysis.values import Kind, Value
 
 _SETS_DEFAULT_DEVICE = re.compile(
     r"set_default_device|set_default_tensor_type|enter_context\(\s*torch\.device"
 )
 """Somewhere in the module the default device is set for what comes after: a function may run under it."""
+
+_UNDER_DEVICE = re.compile(r"\bwith\b[^:]{0,400}?\.device\(")
+_GLOBAL = re.compile(r"(?:^|[;:\f])[ \t\f]*global\b", re.MULTILINE)
+
+_SETTLED = Kind.BOOL | Kind.NONE | Kind.OBJ
+"""Kinds of which an annotation says everything."""
 
 TRANSPARENT = frozenset(
     """staticmethod classmethod property cached_property abstractmethod override final overload cache lru_cache no_grad
@@ -50,7 +50,7 @@ TRANSPARENT = frozenset(
 """Decorators, by their last name, that leave what a function returns as it is."""
 
 
-class Interpreter(Functions):
+class Interpreter(Classes):
     """Interprets one module.
 
     Args:
@@ -74,25 +74,29 @@ class Interpreter(Functions):
         self.text = text
         self.lasting = False
         self._summaries = Summaries()
-        self._attributes: dict[tuple[ClassInfo, int], Attributes] = {}
-        self._assigned: dict[ClassInfo, dict[FunctionInfo, set[str]]] = {}
-        self._bases: dict[ClassInfo, ClassInfo | None] = {}
         self._declarations: dict[FunctionInfo, Value | None] = {}
         self.default_device = self._module_default_device()
         self.unsettled_globals = self._unsettled()
         self.called_under_device = (
-            called_under_device(outline.tree) if "torch.device(" in text else frozenset()
+            called_under_device(outline.tree)
+            if "torch.device(" in text and _UNDER_DEVICE.search(text)
+            else frozenset()
         )
 
     def _module_default_device(self) -> int:
-        return V.SOME_DEVICE if _SETS_DEFAULT_DEVICE.search(self.text) else V.CPU
+        mentioned = "set_default" in self.text or "enter_context" in self.text
+        return V.SOME_DEVICE if mentioned and _SETS_DEFAULT_DEVICE.search(self.text) else V.CPU
 
     def _unsettled(self) -> frozenset[str]:
         """Globals that some function assigns."""
-        if "global " not in self.text:
+        if "global" not in self.text:
             return frozenset()
+        lines = [self.text.count("\n", 0, match.end()) + 1 for match in _GLOBAL.finditer(self.text)]
         names: set[str] = set()
-        for function in self.outline.functions:
+        for function in self.outline.functions if lines else ():
+            first, last = function.lines
+            if function.parent is not None or not any(first <= line <= last for line in lines):
+                continue
             for node in ast.walk(function.node):
                 if isinstance(node, ast.Global):
                     names.update(node.names)
@@ -122,6 +126,7 @@ class Interpreter(Functions):
         self._bases.clear()
         self._declarations.clear()
         self._annotations.clear()
+        self._texts.clear()
         self._scratch = {}
 
     def imported(self, value: Value) -> Value:
@@ -147,12 +152,21 @@ class Interpreter(Functions):
         function = callee.func
         if function is None:
             return None
+        if _discarded(call.node, frame.statement):
+            return V.UNKNOWN
+        if not function.gives and all(map(_transparent, function.decorators)):
+            return V.NONE
         if function.home is not self and isinstance(function.home, Interpreter):
             result = function.home.call_function(callee, call, frame)
             return detached(result, foreign=True) if result is not None else None
-        if frame.depth >= MAX_DEPTH:
+        declared = self._declared(function)
+        depth = frame.depth + 1
+        if depth > MAX_DEPTH:
             frame.trace.cut = True
-            return self._declared(function)
+            return declared
+        if declared is not None and declared.only(_SETTLED) and all(map(_transparent, function.decorators)):
+            # The body could not say anything that matters.
+            return declared
         bound = instance_of(callee.bound.cls) if callee.bound is not None else None
         args = [widened(value) for value in call.args]
         keywords = {name: widened(call.keywords[name]) for name in sorted(call.keywords)}
@@ -166,7 +180,6 @@ class Interpreter(Functions):
             *(signature(value) for value in given),
         )
         summaries = self._summaries_for([*given, *([bound] if bound is not None else [])])
-        depth = frame.depth + 1
         known = summaries.find(key, depth, frame.context, frame.trace)
         if known is not None:
             return known
@@ -176,8 +189,8 @@ class Interpreter(Functions):
             function, call, bound, record=False, depth=depth, context=frame.context, trace=trace
         )
         if not result.known:
-            result = self._declared(function) or result
-        if any(d.rsplit(".", 1)[-1] not in TRANSPARENT for d in function.decorators):
+            result = declared or result
+        if not all(map(_transparent, function.decorators)):
             # A decorator may return anything.
             result = V.UNKNOWN
         result = replace(result, origins=())
@@ -203,120 +216,6 @@ class Interpreter(Functions):
                 value = value.because(f"{function.short}() -> {self._unparsed(function.node.returns)}")
             self._declarations[function] = value
         return self._declarations[function]
-
-    def _outer(self) -> Frame:
-        """A frame in which names mean what they mean at the top of the module."""
-        return Frame(None, Env(), record=False, default_devices=[self.default_device])
-
-    # Classes, instances
-
-    def instance_attribute(self, base: Value, name: str, frame: Frame) -> Value | None:
-        cls = base.cls or base.klass
-        seen: set[int] = set()
-        while cls is not None and id(cls) not in seen:
-            seen.add(id(cls))
-            home = cls.home if isinstance(cls.home, Interpreter) else self
-            found = home._class_attribute(cls, name, base, frame)
-            if found is not None:
-                return found if home is self else detached(found, foreign=True)
-            cls = home._base_class(cls)
-        return None
-
-    def _base_class(self, cls: ClassInfo) -> ClassInfo | None:
-        if cls not in self._bases:
-            frame = self._outer()
-            found = (self._meaning(base, frame).klass for base in cls.node.bases)
-            self._bases[cls] = next((base for base in found if base is not None and base is not cls), None)
-        return self._bases[cls]
-
-    def _class_attribute(self, cls: ClassInfo, name: str, base: Value, frame: Frame) -> Value | None:
-        method = cls.methods.get(name)
-        if method is not None:
-            bound = Value(kind=Kind.OBJ, func=method, bound=base if base.cls is not None else None)
-            if method.is_property:
-                call = tensors.Call(
-                    ast.Call(func=ast.Name(id=name), args=[], keywords=[], lineno=1), [], {}, False, V.CPU
-                )
-                return self.call_function(bound, call, frame)
-            return bound
-        if name in cls.fields:
-            annotation = cls.fields[name].annotation
-            value = self.annotation(annotation, self._outer())
-            if value is not None:
-                default = cls.fields[name].value
-                if isinstance(default, ast.Constant) and default.value is None:
-                    value = join(value, V.NONE)
-                return value.because(f"field {cls.name}.{name}: {self._unparsed(annotation)}")
-        return self._assigned_attribute(cls, name, frame)
-
-    def _assigned_attribute(self, cls: ClassInfo, name: str, frame: Frame) -> Value | None:
-        """An attribute that the class or one of its methods assigns."""
-        if cls not in self._assigned:
-            self._assigned[cls] = {method: assigned_to_self(method) for method in cls.methods.values()}
-        if name not in cls.attributes and not any(name in names for names in self._assigned[cls].values()):
-            return None
-        context, trace = frame.context, frame.trace
-        trace.classes.add(cls)
-        if context.owner is cls:
-            value = context.collected.get(name)
-            trace.names[name] = value
-            return value
-        level = context.level + 1
-        if level > MAX_LEVEL:
-            trace.cut = True
-            return V.UNKNOWN
-        known = self._attributes.get((cls, 0))
-        if known is None or known.trace.level - known.level + level > MAX_LEVEL:
-            known = self._attributes.get((cls, level))
-            if known is None:
-                known = self._collect(cls, level)
-                self._attributes[cls, level if known.trace.cut else 0] = known
-        trace.level = max(trace.level, known.trace.level - known.level + level)
-        trace.cut = trace.cut or known.trace.cut
-        return known.values.get(name)
-
-    def _collect(self, cls: ClassInfo, level: int) -> Attributes:
-        """Join of what the methods of a class assign to attributes of ``self``.
-
-        The constructor runs first; each method sees what was collected so far. A second round lets the first
-        methods see what the later ones assign (``self.x = self.x.to(device)`` in ``forward``).
-        """
-        context = Context(level, cls)
-        collected = context.collected
-        whole = Trace(METHOD_DEPTH, level)
-        outer = self._outer()
-        outer.context, outer.trace, outer.depth = context, whole, METHOD_DEPTH
-        for name, node in cls.attributes.items():
-            collected[name] = settled(name, self.eval(node, outer))
-        writers = [method for method, names in self._assigned[cls].items() if names]
-        writers.sort(key=lambda m: m.short != "__init__")
-        seen: dict[FunctionInfo, dict[str, Value | None]] = {}
-        for _ in range(2 if len(writers) > 1 else 1):
-            for method in writers:
-                if method in seen and all(collected.get(n) is v for n, v in seen[method].items()):
-                    # It would come out the same.
-                    continue
-                sink: dict[str, Value] = {}
-                trace = Trace(METHOD_DEPTH, level)
-                self._run(
-                    method,
-                    None,
-                    None,
-                    record=False,
-                    depth=METHOD_DEPTH,
-                    context=context,
-                    trace=trace,
-                    sink=sink,
-                )
-                seen[method] = trace.names
-                whole.add(trace)
-                for name, value in sink.items():
-                    value = settled(name, value)
-                    before = collected.get(name)
-                    after = value if before is None else join(before, value)
-                    if not identical(before, after):
-                        collected[name] = after
-        return Attributes(collected, level, whole)
 
     # Definitions
 
@@ -353,8 +252,11 @@ class Interpreter(Functions):
         )
 
     def do_classdef(self, node: ast.ClassDef, frame: Frame) -> bool:
+        # Bases are looked up when an attribute is asked for.
+        resolving, self._resolving = self._resolving, False
         for expr in [*node.bases, *(k.value for k in node.keywords), *node.decorator_list]:
             self.eval(expr, frame)
+        self._resolving = resolving
         info = self.outline.class_by_node.get(id(node))
         inner = Frame(
             frame.function,
@@ -376,3 +278,15 @@ class Interpreter(Functions):
             inner.statement = statement
             self.block([statement], inner)
         return True
+
+
+def _transparent(decorator: str) -> bool:
+    return decorator.rsplit(".", 1)[-1] in TRANSPARENT
+
+
+def _discarded(call: ast.Call, statement: ast.stmt | None) -> bool:
+    """Nothing uses what the call gives: it is a statement."""
+    if not isinstance(statement, ast.Expr):
+        return False
+    value = statement.value
+    return value is call or (isinstance(value, ast.Await) and value.value is call)

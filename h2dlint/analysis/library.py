@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from h2dlint.analysis import layout
 from h2dlint.analysis import values as V
 from h2dlint.analysis.values import Kind, Value
 
@@ -32,6 +33,7 @@ _BUILTINS: dict[str, Value] = {
     "set": V.DICT,
     "frozenset": V.DICT,
     "divmod": V.SEQ,
+    "slice": V.OBJECT,
 }
 _SEQUENCE_MAKERS = frozenset("list tuple sorted reversed filter iter".split())
 
@@ -163,7 +165,10 @@ def module_call(qual: str, args: list[Value]) -> Value | None:
             return V.BOOL
         return Value(kind=Kind.FLOAT, why=f"math.{rest}()")
     if root == "numpy":
-        return _numpy(rest)
+        value = _numpy(rest)
+        if value is not None and value.only(Kind.NDARRAY):
+            return replace(value, size=_array_size(rest, args))
+        return value
     if qual in (
         "time.time",
         "time.perf_counter",
@@ -189,6 +194,16 @@ def module_call(qual: str, args: list[Value]) -> Value | None:
     if qual in ("copy.copy", "copy.deepcopy") and args:
         return args[0]
     return None
+
+
+def _array_size(name: str, args: list[Value]) -> int | None:
+    """How many elements an array has that is made of literals."""
+    if name in ("array", "asarray"):
+        return layout.count(args[0]) if args else None
+    if name in ("zeros", "ones", "empty", "full"):
+        # The second positional argument is the dtype, or what to fill with.
+        return layout.factory_count("empty", args[:1], {}, not args)
+    return layout.factory_count(name, args[:3], {}, False) if name == "arange" else None
 
 
 def _numpy(rest: str) -> Value | None:

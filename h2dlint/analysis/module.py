@@ -61,7 +61,8 @@ class ModuleAnalysis:
             self.interpreter = Interpreter(self.outline, source.text)
         else:
             self.interpreter = Interpreter(self.outline, source.text, within.project, within.location)
-        self._contexts = Contexts(self.outline, path, options)
+        elsewhere = None if within is None else within.calls(options.entry_points)
+        self._contexts = Contexts(self.outline, path, options, elsewhere)
         self._uses_streams: str | None = None
         self._hardware = _named_hardware(path) or _imported_hardware(self.tree)
 

@@ -1,4 +1,4 @@
-"""Reading the arguments of ``.to``, ``.cuda`` and ``.type_as``."""
+"""Reading the arguments of ``.to``, ``.cuda``, ``.type_as`` and ``.copy_``."""
 
 from __future__ import annotations
 
@@ -105,6 +105,19 @@ def parse_move(node: ast.Call, method: str, lookup: dict[int, Value]) -> Move | 
         copy=copy,
         other=kind_of_target.only(Kind.TENSOR),
     )
+
+
+def parse_copy(node: ast.Call) -> tuple[ast.expr, ast.expr | None] | None:
+    """Source and ``non_blocking`` of ``destination.copy_(source, non_blocking)``; ``None`` where they are hidden."""
+    if any(isinstance(a, ast.Starred) for a in node.args):
+        return None
+    keywords = {k.arg: k.value for k in node.keywords}
+    if keywords.keys() - {"src", "other", "non_blocking"} or len(node.args) > 2:
+        return None
+    source = node.args[0] if node.args else keywords.get("src", keywords.get("other"))
+    if source is None:
+        return None
+    return source, node.args[1] if len(node.args) > 1 else keywords.get("non_blocking")
 
 
 def _is_flag(node: ast.expr) -> bool:

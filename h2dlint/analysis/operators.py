@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import replace
 
-from h2dlint.analysis import library, tensors
+from h2dlint.analysis import layout, library, shapes, tensors
 from h2dlint.analysis import values as V
 from h2dlint.analysis.values import Kind, Value, join
 from h2dlint.model import Confidence
@@ -70,6 +70,7 @@ def _tensor_operator(left: Value, right: Value) -> Value:
         device=device,
         memory=V.PAGEABLE,
         ndim=tensors_in[0].ndim if len(tensors_in) == 1 and all(o.only(V.PYSCALAR) for o in others) else None,
+        layout=V.DENSE,
         spread=spread,
         distinct=True,
         why=next((t.why for t in tensors_in if t.device == V.CPU), "") if device == V.CPU else "",
@@ -116,14 +117,25 @@ def index_tensor(node: ast.Subscript, base: Value, lookup: dict[int, Value]) -> 
             base,
             kind=Kind.TENSOR,
             memory=V.PAGEABLE if copies else V.PAGEABLE | base.memory,
-            ndim=None,
+            ndim=shapes.indexed(node, base.ndim, lookup),
             spread=False,
             size=None,
+            most=None,
+            layout=V.ANYHOW,
             origins=(),
             distinct=True,
         )
     keeps = all(not lookup.get(id(item), V.UNKNOWN).only(Kind.INT) for item in items)
-    return replace(base, kind=Kind.TENSOR, ndim=None, size=None, spread=base.has_dims and keeps)
+    lies = layout.indexed(node, base.layout, base.ndim, lookup)
+    return replace(
+        base,
+        kind=Kind.TENSOR,
+        ndim=shapes.indexed(node, base.ndim, lookup),
+        size=None,
+        layout=lies,
+        memory=layout.placed(base.memory, lies),
+        spread=base.has_dims and keeps,
+    )
 
 
 def attribute(base: Value, name: str) -> Value:
@@ -136,8 +148,18 @@ def attribute(base: Value, name: str) -> Value:
         if name in ("ndim", "itemsize", "nbytes"):
             return V.INT
         if name in ("T", "mT", "H", "mH", "data", "real", "imag"):
-            return replace(base, kind=Kind.TENSOR, ndim=None)
+            if name in ("real", "imag"):
+                return replace(base, kind=Kind.TENSOR, ndim=None, dtype=None, layout=V.ANYHOW)
+            return replace(layout.viewed(base, name, [], {}), size=base.size)
         return V.UNKNOWN
+    if (
+        name in ("values", "indices")
+        and base.only(Kind.SEQ)
+        and base.items is not None
+        and len(base.items) == 2
+    ):
+        # What ``topk`` and ``sort`` give.
+        return base.items[name == "indices"]
     if base.only(Kind.NDARRAY):
         if name in ("ndim", "size", "itemsize", "nbytes"):
             return V.INT

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from h2dlint.analysis.bodies import Bodies
+
+_GIVES = re.compile(r"\b(?:return|yield)\b")
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -25,6 +32,9 @@ class FunctionInfo:
     parent: FunctionInfo | None = None
     home: object = None
     """The interpreter of the module that defines it."""
+    bodies: Bodies | None = None
+    """Where its body is, if it was dropped."""
+    _gives: bool | None = None
 
     @property
     def short(self) -> str:
@@ -42,6 +52,29 @@ class FunctionInfo:
     @property
     def is_property(self) -> bool:
         return any(name.endswith("property") for name in self.decorators)
+
+    @property
+    def gives(self) -> bool:
+        """It may return something other than ``None``, or is a generator."""
+        if self._gives is None:
+            self._gives = False
+            if self.mentions(_GIVES):
+                self.load()
+                self._gives = any(
+                    (isinstance(node, ast.Return) and node.value is not None)
+                    or isinstance(node, (ast.Yield, ast.YieldFrom))
+                    for node in ast.walk(self.node)
+                )
+        return self._gives
+
+    def mentions(self, pattern: re.Pattern[str]) -> bool:
+        """A cheap test that spares a body from being parsed: its text may hold what ``pattern`` finds."""
+        return self.bodies is None or pattern.search(self.bodies.text(self.node)) is not None
+
+    def load(self) -> None:
+        """See to it that the body is there."""
+        if self.bodies is not None:
+            self.bodies.load(self)
 
     @property
     def decorators(self) -> list[str]:
@@ -114,12 +147,27 @@ def child_blocks(statement: ast.stmt) -> Iterator[list[ast.stmt]]:
         yield case.body
 
 
+_Block = tuple[list[ast.stmt], str, ClassInfo | None, FunctionInfo | None]
+
+
 def outline(tree: ast.Module) -> Outline:
     """Walk statements, never expressions."""
     result = Outline(tree)
-    stack: list[tuple[list[ast.stmt], str, ClassInfo | None, FunctionInfo | None]] = [
-        (tree.body, "", None, None)
-    ]
+    _walk(result, [(tree.body, "", None, None)])
+    result.functions.sort(key=lambda f: f.node.lineno)
+    return result
+
+
+def outline_function(result: Outline, function: FunctionInfo) -> None:
+    """Add what is nested in a function."""
+    _walk(result, [(function.node.body, function.name + ".", None, function)])
+    for info in result.by_node.values():
+        info.home = info.home or function.home
+    for cls in result.class_by_node.values():
+        cls.home = cls.home or function.home
+
+
+def _walk(result: Outline, stack: list[_Block]) -> None:
     while stack:
         body, prefix, owner, parent = stack.pop()
         for statement in body:
@@ -140,8 +188,6 @@ def outline(tree: ast.Module) -> Outline:
                 if owner is not None:
                     _record_attribute(owner, statement)
                 stack.extend((block, prefix, owner, parent) for block in child_blocks(statement))
-    result.functions.sort(key=lambda f: f.node.lineno)
-    return result
 
 
 def _record_attribute(owner: ClassInfo, statement: ast.stmt) -> None:

@@ -7,11 +7,15 @@ name of it is used. So what is known of it does not depend on who asked first, a
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from h2dlint.analysis import values as V
+from h2dlint.analysis.bodies import Bodies
 from h2dlint.analysis.outline import outline
+from h2dlint.analysis.reach import CallGraph, Verdict
+from h2dlint.analysis.scan import scan
 from h2dlint.analysis.summaries import detached
 from h2dlint.analysis.values import Kind, Value
 from h2dlint.syntax.source import SourceText
@@ -29,6 +33,9 @@ class Modules(Protocol):
     def read(self, path: str) -> SourceText | None:
         """Its text; ``None`` where it cannot be read."""
 
+    def texts(self, root: str) -> Iterator[tuple[str, str]]:
+        """Path and text of every file below a folder, in order of path; nothing where there are too many."""
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
@@ -37,10 +44,24 @@ class Surroundings:
     Args:
         project: its project's other modules.
         location: absolute path of the file.
+        root: absolute path of the top of the project, all files of which are looked at to see what calls what;
+            ``None`` where they are not to be.
     """
 
     project: Project
     location: str
+    root: str | None = None
+
+    def calls(self, entry_points: tuple[str, ...]) -> Callable[[str], Verdict | None] | None:
+        """How often a function of the file runs, by the calls of the whole project, given its name.
+
+        Args:
+            entry_points: patterns that are added to those known anyway.
+        """
+        root = self.root
+        if root is None:
+            return None
+        return lambda name: self.project.calls(root, entry_points).of(self.location, name)
 
 
 class Project:
@@ -55,6 +76,15 @@ class Project:
     def __init__(self, modules: Modules) -> None:
         self._modules = modules
         self._loaded: dict[str, Interpreter | None] = {}
+        self._calls: dict[tuple[str, tuple[str, ...]], CallGraph] = {}
+
+    def calls(self, root: str, entry_points: tuple[str, ...]) -> CallGraph:
+        """What calls what below a folder; built when it is first asked for."""
+        key = (root, entry_points)
+        if key not in self._calls:
+            files = [scan(path, text) for path, text in self._modules.texts(root)]
+            self._calls[key] = CallGraph(files, self._modules.find, root, entry_points)
+        return self._calls[key]
 
     def resolve(self, importer: str, qual: str) -> Value | None:
         """What an imported name is.
@@ -134,4 +164,5 @@ class Project:
             return None
         interpreter = Interpreter(outline(tree), source.text, self, path)
         interpreter.run_module(record=False)
+        Bodies(source, interpreter.outline)
         return interpreter

@@ -152,6 +152,7 @@ def widened(value: Value, nesting: int = MAX_NESTING) -> Value:
         elem=widened(elem, nesting - 1) if elem is not None and nesting else None,
         items=value.items if value.items == () else None,
         size=None,
+        most=None,
         const=value.const if value.const is None or isinstance(value.const, bool) else V.MISSING,
         qual=qual,
         bound=instance_of(value.bound.cls) if value.bound is not None else None,
@@ -169,6 +170,7 @@ def signature(value: Value) -> Key:
         value.dtype,
         value.ndim,
         value.spread,
+        value.layout,
         None if value.elem is None else signature(value.elem),
         value.items,
         "" if value.const is V.MISSING else value.const,
@@ -223,7 +225,7 @@ def identical(a: Value | None, b: Value | None) -> bool:
     """Equal in everything."""
     if a is None or b is None or a is b:
         return a is b
-    if (a.why, a.size, a.origins) != (b.why, b.size, b.origins) or _constant(a) != _constant(b):
+    if (a.why, a.size, a.most, a.origins) != (b.why, b.size, b.most, b.origins) or _constant(a) != _constant(b):
         return False
     if (a.items is None) != (b.items is None) or len(a.items or ()) != len(b.items or ()):
         return False

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass, replace
 
+from h2dlint.analysis import layout as L
+from h2dlint.analysis import shapes
 from h2dlint.analysis import torch_facts as T
 from h2dlint.analysis import values as V
 from h2dlint.analysis.moves import device_mask
@@ -41,7 +43,8 @@ def _landing(call: Call, value: Value | None) -> int:
     return mask
 
 
-def _pinning(call: Call) -> int:
+def pinning(call: Call) -> int:
+    """Memory of a new tensor, by ``pin_memory=``."""
     value = call.keywords.get("pin_memory")
     if value is None or value.const is False:
         return V.PAGEABLE
@@ -70,13 +73,16 @@ def torch_call(qual: str, call: Call) -> Value | None:
     if qual in T.CONSTRUCTORS:
         return _constructed(qual, call)
     if qual in T.FACTORIES or qual in T.RANDOM_FACTORIES:
+        size = L.factory_count(short, call.args, call.keywords, call.starred)
         return Value(
             kind=Kind.TENSOR,
             device=_landing(call, call.keywords.get("device")),
-            memory=_pinning(call),
-            dtype=dtype_name(call.keywords.get("dtype")),
+            memory=pinning(call),
+            dtype=_factory_dtype(short, call),
             ndim=_factory_ndim(qual, call),
-            size=0 if _made_empty(qual, call) else None,
+            size=size,
+            most=size,
+            layout=V.ANYHOW if "out" in call.keywords else V.CONTIGUOUS,
             origins=(call.node,),
             distinct=True,
             why=f"{qual}() at line {line}",
@@ -87,7 +93,10 @@ def torch_call(qual: str, call: Call) -> Value | None:
             kind=Kind.TENSOR,
             device=V.CPU,
             # An array that NumPy was not seen to make, or a buffer, may be the memory of a pinned tensor.
-            memory=V.PAGEABLE if made else V.PAGEABLE | V.PINNED,
+            memory=V.PAGEABLE if made else _array_memory(call.args[0] if call.args else V.UNKNOWN),
+            size=call.args[0].size if call.args else None,
+            most=call.args[0].size if call.args else None,
+            layout=V.CONTIGUOUS if qual == "torch.frombuffer" else V.ANYHOW,
             origins=(call.node,),
             distinct=qual == "torch.frombuffer" or (bool(call.args) and call.args[0].distinct),
             why=f"{qual}() at line {line}",
@@ -96,10 +105,16 @@ def torch_call(qual: str, call: Call) -> Value | None:
         like = call.args[0] if call.args else V.UNKNOWN
         given = call.keywords.get("device")
         device = _landing(call, given) if given is not None else like.device
+        memory = pinning(call)
+        if memory == V.PINNED and device & V.CPU:
+            # Anywhere else it raises.
+            device = V.CPU
         return Value(
             kind=Kind.TENSOR,
             device=device,
-            memory=_pinning(call),
+            memory=memory,
+            most=like.most,
+            layout=V.CONTIGUOUS if like.layout == V.CONTIGUOUS else V.DENSE,
             ndim=like.ndim,
             spread=like.has_dims,
             distinct=True,
@@ -113,6 +128,8 @@ def torch_call(qual: str, call: Call) -> Value | None:
             device=V.CUDA if cuda else V.CPU,
             memory=V.PAGEABLE,
             dtype=T.LEGACY[legacy] or None,
+            most=L.count(call.args[0]) if len(call.args) == 1 and call.args[0].only(Kind.SEQ) else None,
+            layout=V.CONTIGUOUS,
             origins=(call.node,),
             distinct=True,
             why=f"{qual}() at line {line}",
@@ -126,6 +143,13 @@ def torch_call(qual: str, call: Call) -> Value | None:
     return _other(short, call)
 
 
+def _array_memory(array: Value) -> int:
+    """Memory of an array that NumPy was not seen to make: that of a tensor, pinned perhaps, if it is ``.numpy()``."""
+    if array.only(Kind.NDARRAY) and not array.memory & V.PAGEABLE:
+        return array.memory
+    return V.PAGEABLE | V.PINNED
+
+
 def _constructed(qual: str, call: Call) -> Value:
     name = T.CONSTRUCTORS[qual][0]
     data = call.get(0, name) or V.UNKNOWN
@@ -133,7 +157,7 @@ def _constructed(qual: str, call: Call) -> Value:
     given = call.get(names.index("device") if "device" in names else None, "device")
     device = _landing(call, given)
     confidence = Confidence.HIGH
-    memory = _pinning(call)
+    memory = pinning(call)
     if given is None:
         if data.only(Kind.TENSOR):
             device = data.device
@@ -143,6 +167,7 @@ def _constructed(qual: str, call: Call) -> Value:
             confidence = Confidence.MEDIUM
             if qual != "torch.tensor":
                 device = V.SOME_DEVICE
+    size = L.count(data)
     copies = qual == "torch.tensor" or data.only(V.PYSCALAR | Kind.SEQ | Kind.NPSCALAR) or data.distinct
     return Value(
         kind=Kind.TENSOR,
@@ -150,7 +175,9 @@ def _constructed(qual: str, call: Call) -> Value:
         memory=memory,
         dtype=dtype_name(call.get(1 if "dtype" in names else None, "dtype")),
         ndim=_ndim(data),
-        size=data.size,
+        size=size,
+        most=data.most if data.only(Kind.TENSOR) else size,
+        layout=_constructed_layout(qual, data),
         origins=(call.node,),
         distinct=copies,
         confidence=confidence,
@@ -158,16 +185,13 @@ def _constructed(qual: str, call: Call) -> Value:
     )
 
 
-def _made_empty(qual: str, call: Call) -> bool:
-    """A literal 0 among the sizes: there is nothing to copy."""
-    if qual not in ("torch.zeros", "torch.ones", "torch.empty", "torch.rand", "torch.randn"):
-        return False
-    sizes = call.args
-    if len(sizes) == 1 and sizes[0].items is not None:
-        sizes = list(sizes[0].items)
-    return any(
-        size.const == 0 and not isinstance(size.const, bool) for size in sizes if size.const is not V.MISSING
-    )
+def _constructed_layout(qual: str, data: Value) -> int:
+    if data.known and data.only(V.PYSCALAR | Kind.SEQ | Kind.NPSCALAR):
+        return V.CONTIGUOUS
+    if qual == "torch.tensor":
+        # Strides of an array or a tensor are kept where it has no gaps.
+        return V.CONTIGUOUS if data.only(Kind.TENSOR) and data.layout == V.CONTIGUOUS else V.DENSE
+    return data.layout if data.only(Kind.TENSOR) else V.ANYHOW
 
 
 def _factory_ndim(qual: str, call: Call) -> int | None:
@@ -180,9 +204,35 @@ def _factory_ndim(qual: str, call: Call) -> int | None:
     first = call.args[0]
     if first.only(Kind.SEQ):
         return len(first.items) if first.items is not None else None
-    if first.only(Kind.INT) and qual != "torch.full":
+    if qual == "torch.full":
+        return None
+    if first.only(Kind.INT) or len(call.args) > 1 or _is_sum(call.node.args[0], call.args[0]):
         return len(call.args)
     return None
+
+
+def _is_sum(node: ast.expr, value: Value) -> bool:
+    """``n + 1``: whatever ``n`` is, it is no tuple of sizes."""
+    if (
+        not isinstance(node, ast.BinOp)
+        or not isinstance(node.op, (ast.Add, ast.Sub))
+        or (value.may(Kind.SEQ) and value.known)
+    ):
+        return False
+    return any(
+        isinstance(side, ast.Constant) and isinstance(side.value, int) for side in (node.left, node.right)
+    )
+
+
+def _factory_dtype(short: str, call: Call) -> str | None:
+    given = call.keywords.get("dtype")
+    if given is not None:
+        return dtype_name(given)
+    if short == "arange":
+        return (
+            "int64" if call.args and all(a.only(Kind.INT) for a in call.args) and not call.starred else None
+        )
+    return "int64" if short in ("randint", "randperm", "tril_indices", "triu_indices") else None
 
 
 def _device(call: Call) -> Value:
@@ -230,6 +280,7 @@ def _joined(call: Call) -> Value:
         kind=Kind.TENSOR,
         device=combined_device(operands) if sure else V.SOME_DEVICE,
         memory=V.PAGEABLE,
+        layout=V.DENSE,
         distinct=True,
         confidence=min((o.confidence for o in operands), default=Confidence.HIGH),
         why=f"joined at line {call.node.lineno}" if sure else "",
@@ -292,6 +343,13 @@ def _other(short: str, call: Call) -> Value | None:
         distinct=name not in T.VIEWS and name not in _TUPLES and name != "broadcast_tensors",
         why=f"torch.{short}() of host tensors at line {call.node.lineno}" if sure and device == V.CPU else "",
     )
+    first = call.args[0] if call.args else V.UNKNOWN
+    if sure and first.only(Kind.TENSOR):
+        ndim = shapes.after(name, first.ndim, call.args[1:], call.keywords)
+        result = replace(result, ndim=ndim, dtype=shapes.dtype_of(name))
+    if shapes.values_and_indices(name):
+        items = (result, replace(result, dtype="int64"))
+        return Value(kind=Kind.SEQ, elem=result, items=items, size=2)
     if name in _TUPLES:
         return Value(kind=Kind.SEQ, elem=result)
     if name in MAYBE_TUPLES and (len(call.args) > 1 or call.keywords):

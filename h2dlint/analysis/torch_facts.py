@@ -71,7 +71,17 @@ default dtype."""
 
 JOINERS: frozenset[str] = frozenset(
     "torch." + name
-    for name in ("cat", "concat", "concatenate", "stack", "vstack", "hstack", "dstack", "block_diag")
+    for name in (
+        "cat",
+        "concat",
+        "concatenate",
+        "stack",
+        "vstack",
+        "hstack",
+        "dstack",
+        "block_diag",
+        "nn.utils.rnn.pad_sequence",
+    )
 )
 """Functions of a sequence of tensors whose result lives where its inputs live."""
 
@@ -91,6 +101,27 @@ DTYPE_ALIASES: dict[str, str] = {
     "cdouble": "complex128",
     "chalf": "complex32",
 }
+
+WIDTHS: dict[str, int] = {
+    "bool": 1,
+    "uint8": 1,
+    "int8": 1,
+    "int16": 2,
+    "uint16": 2,
+    "float16": 2,
+    "bfloat16": 2,
+    "int32": 4,
+    "uint32": 4,
+    "float32": 4,
+    "complex32": 4,
+    "float8_e4m3fn": 1,
+    "float8_e5m2": 1,
+    "float8_e4m3fnuz": 1,
+    "float8_e5m2fnuz": 1,
+    "float8_e8m0fnu": 1,
+    "complex128": 16,
+}
+"""Bytes of an element; 8 for other dtypes, and for one that is not known: nothing but complex128 has more."""
 
 VIEWS: frozenset[str] = frozenset(
     """view reshape unsqueeze squeeze expand expand_as view_as reshape_as t transpose permute movedim swapaxes

@@ -62,7 +62,18 @@ GAPPED = 4
 """pinned, but a strided view: made contiguous into pageable memory before it is copied"""
 EXPANDED = 8
 """elements may share memory, as after ``expand``: ``pin_memory()`` raises"""
-ANY_MEMORY = PAGEABLE | PINNED | GAPPED | EXPANDED
+ANY_PINNED = PINNED | GAPPED
+ANY_MEMORY = PAGEABLE | ANY_PINNED | EXPANDED
+
+# How a tensor lies in memory: one of these, not a mask.
+ANYHOW = 0
+CONTIGUOUS = 1
+DENSE = 2
+"""without gaps, but perhaps not in order, as after ``t()``"""
+SLICED = 3
+"""gaps, unless the slice takes everything: ``x[:, :n]``"""
+GAPS = 4
+"""gaps for certain: ``x[::2]``"""
 
 
 class _Missing:
@@ -86,6 +97,8 @@ class Value:
         ndim: number of dimensions, where known.
         spread: has at least one dimension, so that it cannot join a tensor on another device.
         size: number of elements, where known.
+        most: a tensor has no more elements than this, where known.
+        layout: how a tensor lies in memory, by the constants above.
         elem: join of the elements of a sequence, ndarray or dict.
         items: each item, for a sequence of known length.
         const: the constant, for literals.
@@ -106,6 +119,8 @@ class Value:
     ndim: int | None = None
     spread: bool = False
     size: int | None = None
+    most: int | None = None
+    layout: int = ANYHOW
     elem: Value | None = None
     items: tuple[Value, ...] | None = None
     const: Any = MISSING
@@ -217,9 +232,20 @@ def weakened(value: Value) -> Value:
         items=None,
         elem=None,
         size=None,
+        most=None,
         distinct=False,
         confidence=min(value.confidence, Confidence.MEDIUM),
     )
+
+
+def _join_layouts(a: int, b: int) -> int:
+    """What holds of two layouts."""
+    if a == b:
+        return a
+    pair = {a, b}
+    if pair == {CONTIGUOUS, DENSE}:
+        return DENSE
+    return SLICED if pair == {SLICED, GAPS} else ANYHOW
 
 
 _MAX_NESTING = 4
@@ -265,6 +291,10 @@ def join(a: Value | None, b: Value | None, depth: int = 0) -> Value:
     if a.may(sized) and b.may(sized):
         size = a.size if a.size == b.size else None
 
+    most = a.most if not b_tensor else b.most
+    if a_tensor and b_tensor:
+        most = max(a.most, b.most) if a.most is not None and b.most is not None else None
+
     def owner(x: Any, y: Any) -> Any:
         if a.kind & ~Kind.NONE == 0:
             return y
@@ -281,6 +311,8 @@ def join(a: Value | None, b: Value | None, depth: int = 0) -> Value:
         ndim=either(a.ndim, b.ndim),
         spread=(a.spread or not a_tensor) and (b.spread or not b_tensor) and (a_tensor or b_tensor),
         size=size,
+        most=most,
+        layout=_join_layouts(a.layout if a_tensor else b.layout, b.layout if b_tensor else a.layout),
         elem=elem,
         items=items,
         const=a.const if same and a.const == b.const else MISSING,
@@ -319,7 +351,7 @@ def same(a: Value, b: Value, depth: int = 0) -> bool:
         b.distinct,
     ):
         return False
-    if a.natural != b.natural:
+    if a.natural != b.natural or a.layout != b.layout or a.most != b.most:
         return False
     if (a.elem is None) != (b.elem is None) or len(a.origins) != len(b.origins):
         return False

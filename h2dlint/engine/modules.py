@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from h2dlint.analysis.project import Project, Surroundings
@@ -13,7 +14,11 @@ from h2dlint.syntax.source import SourceText
 MAX_BYTES = 2 * 1024 * 1024
 """A larger module is generated; what it defines is not known."""
 
+MAX_FILES = 20_000
+"""Of a project with more files, or folders, it is not worked out what calls what."""
+
 _MARKS = ("pyproject.toml", ".git", "setup.py", "setup.cfg", "h2dlint.toml", ".h2dlint.toml")
+_SKIPPED = frozenset({"__pycache__", "node_modules", "site-packages", "dist-packages", "venv", "build", "dist"})
 _INSTALLED = ("site-packages", "dist-packages")
 
 
@@ -29,6 +34,12 @@ class Snapshot:
         if real not in self._texts:
             self._texts[real] = _text_of(_bytes_of(real))
         return self._texts[real]
+
+    def text(self, path: str) -> str | None:
+        """The text of a file; it is not kept, as most are never asked for again."""
+        real = os.path.realpath(path)
+        source = self._texts[real] if real in self._texts else _text_of(_bytes_of(real))
+        return None if source is None else source.text
 
     def keep(self, path: str, data: bytes) -> None:
         """What is in a file that is about to be written: whoever asks for it later sees this."""
@@ -65,6 +76,13 @@ class ModuleFinder:
     def read(self, path: str) -> SourceText | None:
         """The text of a module; ``None`` where it cannot be read."""
         return self._snapshot.read(path)
+
+    def texts(self, root: str) -> Iterator[tuple[str, str]]:
+        """Path and text of every file below a folder, in order of path; nothing where there are too many."""
+        for path in _sources(root):
+            text = self._snapshot.text(path)
+            if text is not None:
+                yield path, text
 
     def _find(self, folder: str, name: str) -> str | None:
         bare = name.lstrip(".")
@@ -114,15 +132,43 @@ class Projects:
         self._snapshot = Snapshot()
         self._project = Project(ModuleFinder(self._snapshot))
 
-    def around(self, location: Path) -> Surroundings | None:
-        """What is around a file; ``None`` for text that is no file."""
+    def around(self, location: Path, root: Path | None = None) -> Surroundings | None:
+        """What is around a file; ``None`` for text that is no file.
+
+        Args:
+            location: of the file.
+            root: the top of its project, all files of which are looked at to see what calls what.
+        """
         if not location.is_absolute():
             return None
-        return Surroundings(self._project, os.path.normpath(location))
+        top = os.path.normpath(root) if root is not None and root.is_absolute() else None
+        return Surroundings(self._project, os.path.normpath(location), top)
 
     def keep(self, location: Path, data: bytes) -> None:
         """Keep what is in a file that is about to be written, for the files that are linted after it."""
         self._snapshot.keep(os.fspath(location), data)
+
+
+def _sources(root: str) -> list[str]:
+    """Python files below a folder; not what is installed, generated or hidden."""
+    found: list[str] = []
+    # A folder that is no project may hold anything: only what lies beside the file is looked at.
+    deep = any(os.path.exists(os.path.join(root, mark)) for mark in (*_MARKS, "__init__.py"))
+    folders = [root]
+    for folder in folders:
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        if deep and entry.name[0] != "." and entry.name not in _SKIPPED:
+                            folders.append(entry.path)
+                    elif entry.name.endswith(".py"):
+                        found.append(entry.path)
+        except OSError:
+            continue
+        if len(found) > MAX_FILES or len(folders) > MAX_FILES:
+            return []
+    return sorted(found)
 
 
 def _bytes_of(path: str) -> bytes | None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from h2dlint.engine.config import root_without_config
 from h2dlint.engine.files import Discovery, SourceFile
 from h2dlint.engine.memory import rare_collections
 from h2dlint.engine.modules import Projects
@@ -186,11 +187,17 @@ def _check(
     chosen = plan.rules_for(location)
 
     def check() -> list[Finding]:
-        within = projects.around(location) if settings.follow_imports else None
+        within = projects.around(location, _root(location, settings)) if settings.follow_imports else None
         found = rules.check_module(source, place, chosen, settings.options, within)
         return [replace(finding, path=path) for finding in found]
 
     return _guarded(source, path, check)
+
+
+def _root(location: Path, settings: Settings) -> Path:
+    """The top of a file's project: never the working directory, which says nothing of it."""
+    found = settings.config_file is not None and settings.nested is not None
+    return Path(settings.root) if found else root_without_config(location.parent)
 
 
 def _within(location: Path, root: Path) -> str:

@@ -75,10 +75,11 @@ KEYS: Mapping[str, Key] = {
     "per-file-ignores": Key("a table of patterns with lists of rules", _ignores),
     "respect-gitignore": _SWITCH,
     "select": _LIST,
+    "strict-pageable": _SWITCH,
     "unsafe-fixes": _SWITCH,
 }
 
-OPTIONS = frozenset({"assume-cuda", "entry-points"})
+OPTIONS = frozenset({"assume-cuda", "entry-points", "strict-pageable"})
 """The keys that end up in ``Settings.options``."""
 
 SELECTORS = ("select", "ignore", "extend-select")

@@ -1,4 +1,4 @@
-"""One line for each finding: ``path:line:column: CODE [*] message``."""
+"""One line for each finding: ``path:line:column: CODE [*] message (why it is believed)``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from h2dlint.model import Finding
 from h2dlint.report.base import Reporter, View
+from h2dlint.report.because import because, no_gain
+from h2dlint.report.ranking import ranked
 from h2dlint.report.statistics import statistics_text
 from h2dlint.report.style import Paint, escape
 from h2dlint.report.summary import summary
@@ -25,12 +27,13 @@ class ConciseReporter(Reporter):
     """The format for scanning, and for editors that jump to ``path:line:column``."""
 
     def report(self, report: Report) -> Iterator[str]:
-        """Yield a line for each finding, then the summary."""
+        """Yield a line for each finding, the most worth while first, then the summary."""
         paint = Paint(self.view.colour)
-        for finding in report.findings:
+        for finding in ranked(report.findings):
             place = f"{finding.span.line}:{finding.span.column}"
             path = paint("path", escape(finding.path))
-            yield f"{path}:{place}: {headline(finding, self.view, paint)}\n"
+            why = escape("; ".join(filter(None, (because(finding), no_gain(finding)))))
+            yield f"{path}:{place}: {headline(finding, self.view, paint)}{f' ({why})' if why else ''}\n"
         if self.view.summary:
             yield from summary(report, self.view)
 

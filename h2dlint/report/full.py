@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from h2dlint.model import Applicability, Finding, Fix
 from h2dlint.report.base import Reporter
+from h2dlint.report.because import because, gain, no_gain
 from h2dlint.report.concise import headline
 from h2dlint.report.frame import Frame
 from h2dlint.report.preview import preview
+from h2dlint.report.ranking import ranked
 from h2dlint.report.statistics import statistics_text
 from h2dlint.report.style import Paint, escape
 from h2dlint.report.summary import summary
@@ -29,14 +31,15 @@ class FullReporter(Reporter):
     """A block for each finding, as rustc and ruff draw it."""
 
     def report(self, report: Report) -> Iterator[str]:
-        """Yield a block for each finding, then the summary."""
-        groups: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+        """Yield a block for each finding, the most worth while first, then the summary."""
+        groups: defaultdict[tuple[str, str], list[Finding]] = defaultdict(list)
         for finding in report.findings:
             if finding.group is not None:
-                groups[finding.path, finding.group].append(finding.span.line)
-        for finding in report.findings:
+                groups[finding.path, finding.group].append(finding)
+        for finding in ranked(report.findings):
             together = groups.get((finding.path, finding.group or ""), [])
-            lines = self.block(finding, [line for line in together if line != finding.span.line])
+            others = {other.span.line for other in together if other is not finding}
+            lines = self.block(finding, sorted(others))
             yield "\n".join(lines) + "\n\n"
         if self.view.summary:
             yield from summary(report, self.view)
@@ -73,12 +76,16 @@ class FullReporter(Reporter):
 
 
 def _notes(finding: Finding, together: list[int]) -> Iterator[str]:
-    yield from finding.evidence
-    if finding.gain is not None and finding.gain.negated_by_line is not None:
-        yield f"gain: line {finding.gain.negated_by_line} makes the host wait anyway"
+    why = because(finding)
+    if why:
+        yield f"because: {why}"
+    yield from filter(None, (no_gain(finding), gain(finding)))
+    if finding.gain is not None and finding.gain.note is not None:
+        yield f"note: {finding.gain.note}"
     if together:
         noun = "line" if len(together) == 1 else "lines"
-        yield f"group: belongs together with {noun} {', '.join(map(str, together))}"
+        lines = ", ".join(map(str, together))
+        yield f"group: with {noun} {lines}; fixing one alone moves its wait to another"
     where = finding.function or "module level"
     yield f"where: {where} ({finding.context.value}, {finding.confidence.label} confidence)"
 

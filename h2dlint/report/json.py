@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from h2dlint.model import Applicability, Confidence, Context, Edit, FileError, Finding, Fix
+from h2dlint.model import Applicability, Confidence, Context, Edit, FileError, Finding, Fix, Gain
 from h2dlint.report.base import Reporter
 from h2dlint.report.statistics import count_rules
 from h2dlint.report.summary import count_fixable
@@ -68,10 +68,15 @@ def finding_object(finding: Finding) -> dict[str, Any]:
         "effect": finding.effect.value,
         "evidence": [*finding.evidence, *(f"fix: {reason}" for reason in reasons)],
         "group": finding.group,
-        "gain": None if finding.gain is None else {"negated_by_line": finding.gain.negated_by_line},
+        "gain": None if finding.gain is None else gain_object(finding.gain),
         "trace": None,
         "fix": None if finding.fix is None else fix_object(finding.fix),
     }
+
+
+def gain_object(gain: Gain) -> dict[str, Any]:
+    """What a fix is worth as version 1 writes it."""
+    return {"negated_by_line": gain.negated_by_line, "idle_us": gain.idle_us, "note": gain.note}
 
 
 def fix_object(fix: Fix) -> dict[str, Any]:

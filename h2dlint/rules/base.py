@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
-from h2dlint.model import Finding
+from h2dlint.model import Effect, Finding
 
 if TYPE_CHECKING:
     from h2dlint.rules.site import Site, SubscriptSite
@@ -36,6 +36,7 @@ class Rule:
         screen: a file whose bytes hold none of these is never parsed for this rule.
         functions: dotted names of functions whose calls the rule wants to see, such as ``torch.tensor``.
         methods: method names whose calls the rule wants to see, whatever the receiver, such as ``to``.
+        effect: what the pattern does; a fixture of a hazard is proven by wrong values, of others by waiting.
         subscripts: the rule wants to see subscripts of tensors, read and assigned to.
     """
 
@@ -46,6 +47,7 @@ class Rule:
     methods: ClassVar[frozenset[str]] = frozenset()
     subscripts: ClassVar[bool] = False
     fixable: ClassVar[str] = "sometimes"
+    effect: ClassVar[Effect] = Effect.BLOCKS
 
     def check(self, site: Site) -> Iterable[Finding]:
         """Yield what is wrong at one call."""

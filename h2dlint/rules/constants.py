@@ -55,7 +55,7 @@ class Constant:
         function: ``full`` or ``arange``.
         shape: source of the shape, for ``full``.
         fill: the expression that every element is, for ``full``.
-        count: how often a list of one is repeated.
+        counts: how often lists of one are repeated, outermost first.
         arguments: the arguments of ``range``, for ``arange``.
         reasons: why the factory may differ from the constructor.
     """
@@ -63,7 +63,7 @@ class Constant:
     function: str
     shape: str = ""
     fill: ast.expr | None = None
-    count: ast.expr | None = None
+    counts: list[ast.expr] = field(default_factory=list)
     arguments: list[ast.expr] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
 
@@ -82,7 +82,7 @@ def constant_form(data: ast.expr, values: Values, dtype: Value | None) -> Consta
         constant.reasons += _fill_reasons(value, dtype)
         return constant
     if isinstance(data, (ast.List, ast.Tuple)):
-        return _display(data, values, dtype)
+        return _consecutive(data, dtype) or _display(data, values, dtype)
     if isinstance(data, ast.BinOp) and isinstance(data.op, ast.Mult):
         return _repeated(data, values, dtype)
     if isinstance(data, ast.Call):
@@ -189,24 +189,55 @@ def _literal(node: ast.expr) -> bool:
 
 
 def _repeated(data: ast.BinOp, values: Values, dtype: Value | None) -> Constant | None:
-    """``[c] * n`` and ``n * [c]``."""
-    sides = (data.left, data.right)
-    lists = [s for s in sides if isinstance(s, (ast.List, ast.Tuple)) and len(s.elts) == 1]
-    if len(lists) != 1:
+    """``[c] * n``, ``n * [c]`` and such lists of such lists."""
+    found = _times(data)
+    if found is None:
         return None
-    count = sides[1] if sides[0] is lists[0] else sides[0]
-    fill = lists[0].elts[0]
-    value, times = values(fill), values(count)
-    if not value.only(V.PYSCALAR) or not times.only(Kind.INT):
+    item, count = found
+    counts = [count]
+    while isinstance(item, ast.BinOp) and isinstance(item.op, ast.Mult) and values(item).only(Kind.SEQ):
+        found = _times(item)
+        if found is None:
+            return None
+        item, inner = found
+        counts.append(inner)
+    value = values(item)
+    times = [values(count) for count in counts]
+    if not value.only(V.PYSCALAR) or not all(time.only(Kind.INT) for time in times):
         return None
-    constant = Constant("full", f"({ast.unparse(count)},)", fill, count)
-    nonempty = isinstance(times.const, int) and times.const > 0
+    shape = "(" + ", ".join(map(ast.unparse, counts)) + ("," if len(counts) == 1 else "") + ")"
+    constant = Constant("full", shape, item, counts)
+    nonempty = all(isinstance(time.const, int) and time.const > 0 for time in times)
     constant.reasons += _fill_reasons(value, dtype, may_be_empty=not nonempty)
-    if not small_int(times):
+    if not all(small_int(time) for time in times):
         constant.reasons.append("a negative count gives an empty list where a factory raises")
+    if not nonempty and len(counts) > 1:
+        constant.reasons.append("an empty list of lists has one dimension")
     if not nonempty and _may_be_unset(dtype) and not value.only(Kind.FLOAT):
         constant.reasons.append("without a dtype an empty list is float32")
     return constant
+
+
+def _times(data: ast.BinOp) -> tuple[ast.expr, ast.expr] | None:
+    """The element and the count of ``[c] * n``."""
+    sides = (data.left, data.right)
+    lists = [s for s in sides if isinstance(s, (ast.List, ast.Tuple)) and len(s.elts) == 1]
+    if len(lists) != 1 or isinstance(lists[0].elts[0], ast.Starred):
+        return None
+    return lists[0].elts[0], sides[1] if sides[0] is lists[0] else sides[0]
+
+
+def _consecutive(data: ast.List | ast.Tuple, dtype: Value | None) -> Constant | None:
+    """``[0, 1, 2]``, written out."""
+    numbers = [item.value for item in data.elts if isinstance(item, ast.Constant) and type(item.value) is int]
+    if len(numbers) < 3 or len(numbers) < len(data.elts):
+        return None
+    end = numbers[0] + len(numbers)
+    limit = _ARANGE.get(_dtype_name(dtype) or "int64", 0)
+    if numbers != list(range(numbers[0], end)) or end > limit:
+        return None
+    bounds = [numbers[0], end] if numbers[0] else [end]
+    return Constant("arange", arguments=[ast.Constant(bound) for bound in bounds])
 
 
 def _range(data: ast.Call, values: Values, dtype: Value | None) -> Constant | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from h2dlint.model import Finding
 from h2dlint.rules.base import Rule
 from h2dlint.rules.constructors import read_constructor
-from h2dlint.rules.ladder import factory_upload
+from h2dlint.rules.ladder import factory_upload, pinned_upload, safer
 from h2dlint.rules.site import WAITS, Site
 
 
@@ -43,7 +43,8 @@ class ConstantTensorOnDevice(Rule):
     a number that may not fit the dtype (`torch.full` raises for a float beyond float32, where `torch.tensor`
     gives inf), a count that may be negative, a list without a dtype that may be empty (an empty list is
     float32), a range that may be empty or that the dtype cannot hold exactly, arguments hidden in `**kwargs`,
-    and where the module uses streams, events or threads.
+    and where the module uses streams, events or threads. Where only such an edge is in the way, and a pinned copy
+    is safe (the device is proven to be CUDA, or `assume-cuda` is set), that is the fix.
 
     ## Measured
     Behind 20 ms of queued work on an H200 (torch 2.11): `torch.tensor(3.0, device=d)` holds the host for 20.2
@@ -63,6 +64,8 @@ class ConstantTensorOnDevice(Rule):
         if found is None or found.constant is None or (found.pinned and site.record.callee != "torch.tensor"):
             return
         fix = factory_upload(site, found.constant, found.names)
+        if found.constant.reasons:
+            fix = safer(fix, pinned_upload(site, found.data, found.device, found.mask, found.names))
         message = (
             f"`{site.record.callee}` copies a constant to {found.where} and {WAITS}; "
             f"`torch.{found.constant.function}` makes it there without a copy"

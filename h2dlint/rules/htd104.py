@@ -23,6 +23,7 @@ from h2dlint.rules.ladder import (
     pinned,
     pins_in_constructor,
     pure,
+    safer,
     same_order,
     with_grad,
 )
@@ -110,6 +111,8 @@ class HostDataNewTensor(Rule):
         constant = constant_form(data, site.value, wanted)
         if constant is not None and constant.function == "full":
             fix = self._new_full(site, constant)
+            if constant.reasons:
+                fix = safer(fix, self._pinned(site, data, receiver, device, mask))
         else:
             fix = self._pinned(site, data, receiver, device, mask)
         message = f"`{site.record.method}` copies host data to the device from pageable memory and {WAITS}"

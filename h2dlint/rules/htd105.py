@@ -23,12 +23,13 @@ from h2dlint.syntax.calls import CannotRewrite
 
 
 class LegacyCudaConstructor(Rule):
-    """A legacy typed constructor uploads host data.
+    """A legacy typed constructor, or a conversion to such a type, uploads host data.
 
     ## What it does
     Reports `torch.cuda.LongTensor([..])` over host data, and `torch.LongTensor([..]).cuda()` or `.to(device)`
     for every legacy constructor (`FloatTensor`, `Tensor`, ..). A legacy constructor over sizes copies nothing
-    and is silent.
+    and is silent. `.type("torch.cuda.LongTensor")` of a tensor that is on the host moves it, and is reported
+    without a fix.
 
     ## Why it blocks
     As `torch.tensor(data, device="cuda")`: a copy from pageable memory, then a synchronization of the stream.
@@ -64,11 +65,14 @@ class LegacyCudaConstructor(Rule):
 
     code = "HTD105"
     name = "legacy-cuda-constructor"
-    screen = (b"Tensor(",)
+    screen = (b"Tensor(", b".type(")
     functions = frozenset(f"torch.cuda.{name}" for name in LEGACY if name != "Tensor")
-    methods = METHODS
+    methods = METHODS | {"type"}
 
     def check(self, site: Site) -> Iterable[Finding]:
+        if site.record.method == "type":
+            yield from self._converted(site)
+            return
         if site.record.method is not None:
             found = read_move(site)
             if found is None or found.family != "legacy" or found.root is None:
@@ -90,6 +94,23 @@ class LegacyCudaConstructor(Rule):
         case.say("device: cuda")
         message = f"`{site.record.callee}` copies host data from pageable memory and {WAITS}"
         yield site.finding(self, message, case, self._fix(site, data))
+
+    def _converted(self, site: Site) -> Iterable[Finding]:
+        """``host.type(torch.cuda.LongTensor)``, the type given itself or by its name."""
+        func = site.node.func
+        if not isinstance(func, ast.Attribute) or len(site.node.args) != 1 or site.node.keywords:
+            return
+        target, source = site.value(site.node.args[0]), site.value(func.value)
+        name = target.const if isinstance(target.const, str) else target.qual
+        on_host = source.only(Kind.TENSOR) and source.device == V.CPU and source.size != 0
+        if name not in self.functions or not on_host:
+            return
+        case = Case()
+        case.say(f"source: {site.code(func.value)}: host tensor, {source.why}", source.confidence)
+        case.say(f"device: cuda, by {name}")
+        message = f"`.type` moves a host tensor to a CUDA type and {WAITS}"
+        advice = Trust(site).fix("Move a pinned tensor with .to(.., non_blocking=True)")
+        yield site.finding(self, message, case, advice)
 
     def _is_data(self, site: Site, node: ast.expr) -> bool:
         """A list, tuple or ndarray with something in it; a number or a shape is a size."""

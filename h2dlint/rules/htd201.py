@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from h2dlint.model import Finding
 from h2dlint.rules.base import Rule
 from h2dlint.rules.factory_moves import constant_move
+from h2dlint.rules.ladder import safer
 from h2dlint.rules.movers import METHODS, read_move
 from h2dlint.rules.pinned_moves import pinned_move
 from h2dlint.rules.site import WAITS, Site
@@ -69,6 +70,7 @@ class FreshHostTensorMoved(Rule):
             return
         if found.family == "legacy" and found.root is not None:
             return
-        fix = constant_move(site, found) or pinned_move(site, found)
+        made, pinned = constant_move(site, found), pinned_move(site, found)
+        fix = safer(made, pinned) if made is not None else pinned
         message = f"`.{site.record.method}` copies a host tensor from pageable memory and {WAITS}"
         yield site.finding(self, message, found.case, fix)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from h2dlint.model import Finding
 from h2dlint.rules.base import Rule
 from h2dlint.rules.factory_moves import factory_move
+from h2dlint.rules.ladder import safer
 from h2dlint.rules.movers import METHODS, read_move
 from h2dlint.rules.pinned_moves import pinned_move
 from h2dlint.rules.site import WAITS, Site
@@ -63,6 +64,8 @@ class HostFactoryMoved(Rule):
         found = read_move(site)
         if found is None or found.family not in ("factory", "random"):
             return
-        fix = (factory_move(site, found) if found.family == "factory" else None) or pinned_move(site, found)
+        made = factory_move(site, found) if found.family == "factory" else None
+        pinned = pinned_move(site, found)
+        fix = safer(made, pinned) if made is not None else pinned
         message = f"`.{site.record.method}` copies a tensor that a factory made on the host and {WAITS}"
         yield site.finding(self, message, found.case, fix)

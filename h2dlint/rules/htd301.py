@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from h2dlint.analysis import values as V
 from h2dlint.model import Finding, Fix
 from h2dlint.rules.base import Rule
-from h2dlint.rules.indexing import HostIndex, Rewriter, host_indices, weigh_tensor
-from h2dlint.rules.site import WAITS, Case, SubscriptSite, Trust
+from h2dlint.rules.indexing import HostIndex, Rewriter, host_indices, put_indices, weigh_tensor
+from h2dlint.rules.place import Place
+from h2dlint.rules.site import WAITS, Case, Site, SubscriptSite, Trust
 from h2dlint.syntax.calls import CannotRewrite
 
 
@@ -61,21 +62,30 @@ class HostIndexIntoDevice(Rule):
     name = "host-index-into-device"
     screen = (b"cuda", b"device", b"Module")
     subscripts = True
+    methods = frozenset({"index_put_", "index_put"})
 
     def check_subscript(self, site: SubscriptSite) -> Iterable[Finding]:
         case = Case()
-        indices = host_indices(site, case)
+        yield from self._check(site, site.node.value, host_indices(site, case), case)
+
+    def check(self, site: Site) -> Iterable[Finding]:
+        assert isinstance(site.node.func, ast.Attribute)
+        case = Case()
+        yield from self._check(site, site.node.func.value, put_indices(site, case), case)
+
+    def _check(
+        self, site: Place, tensor: ast.expr, indices: list[HostIndex], case: Case
+    ) -> Iterable[Finding]:
         doubted = any(i.form == "tensor" and not isinstance(i.node, ast.Call) for i in indices)
-        if not indices or not weigh_tensor(site, site.node.value, case, doubted):
+        if not indices or not weigh_tensor(site, tensor, case, doubted):
             return
         what = " and ".join(f"`{site.code(index.node)}`" for index in indices)
         message = f"Indexing a device tensor by {what} copies the index from pageable memory and {WAITS}"
-        yield site.finding(self, message, case, self._fix(site, indices))
+        yield site.finding(self, message, case, self._fix(site, tensor, indices))
 
-    def _fix(self, site: SubscriptSite, indices: list[HostIndex]) -> Fix:
+    def _fix(self, site: Place, tensor: ast.expr, indices: list[HostIndex]) -> Fix:
         trust = Trust(site)
         trust.stream()
-        tensor = site.node.value
         mask = site.value(tensor).device
         if any(index.value.dtype == "bool" or _of_bools(index) for index in indices):
             return trust.fix(

@@ -9,7 +9,7 @@ from h2dlint.analysis import values as V
 from h2dlint.analysis.values import Kind
 from h2dlint.model import Finding, Fix
 from h2dlint.rules.base import Rule
-from h2dlint.rules.indexing import Rewriter, host_indices, single_assignment, weigh_tensor
+from h2dlint.rules.indexing import Rewriter, host_indices, put_indices, single_assignment, weigh_tensor
 from h2dlint.rules.place import Place
 from h2dlint.rules.site import WAITS, Case, Site, SubscriptSite, Trust
 from h2dlint.syntax.calls import CannotRewrite
@@ -68,7 +68,7 @@ class HostTensorIntoDeviceSlice(Rule):
     def check(self, site: Site) -> Iterable[Finding]:
         assert isinstance(site.node.func, ast.Attribute)
         value = site.argument(1, "values")
-        if value is not None:
+        if value is not None and not put_indices(site, Case()):
             yield from self._check(site, site.node.func.value, value, True)
 
     def check_subscript(self, site: SubscriptSite) -> Iterable[Finding]:

@@ -13,7 +13,7 @@ from h2dlint.model import Confidence, Edit, Span
 from h2dlint.rules.constants import constant_form
 from h2dlint.rules.ladder import can_pin, pins_in_constructor, pure
 from h2dlint.rules.place import Case, Place
-from h2dlint.rules.site import SubscriptSite
+from h2dlint.rules.site import Site, SubscriptSite
 from h2dlint.rules.trust import Trust
 from h2dlint.syntax.calls import CannotRewrite
 
@@ -111,14 +111,27 @@ class HostIndex:
 def host_indices(site: SubscriptSite, case: Case) -> list[HostIndex]:
     """The indices of a subscript that are on the host for certain; ``case`` gets the evidence."""
     alone = not isinstance(site.node.slice, ast.Tuple)
+    return _on_host(site, site.indices, case, alone, site.record.stored is not None)
+
+
+def put_indices(site: Site, case: Case) -> list[HostIndex]:
+    """The same for the indices that ``index_put_`` is given."""
+    indices = site.argument(0, "indices")
+    if not isinstance(indices, (ast.Tuple, ast.List)):
+        return []
+    tensors = [node for node in indices.elts if site.value(node).only(Kind.TENSOR)]
+    return _on_host(site, tensors, case, alone=False, stored=True)
+
+
+def _on_host(place: Place, nodes: list[ast.expr], case: Case, alone: bool, stored: bool) -> list[HostIndex]:
     found = []
-    for node in site.indices:
-        index = _host_index(site, node, alone)
+    for node in nodes:
+        index = _host_index(place, node, alone, stored)
         if index is None:
             continue
         told = f", {index.value.why}" if index.value.why else ""
         noun = {"list": "list", "array": "ndarray", "tensor": "host tensor"}[index.form]
-        case.say(f"index: {site.code(index.node)}: {noun}{told}", _strength(index, alone))
+        case.say(f"index: {place.code(index.node)}: {noun}{told}", _strength(index, alone))
         found.append(index)
     return found
 
@@ -139,7 +152,7 @@ def _strength(index: HostIndex, alone: bool) -> Confidence:
     return strength
 
 
-def _host_index(site: SubscriptSite, node: ast.expr, alone: bool) -> HostIndex | None:
+def _host_index(site: Place, node: ast.expr, alone: bool, stored: bool) -> HostIndex | None:
     if isinstance(node, (ast.Slice, ast.Constant, ast.Starred)):
         return None
     value = site.value(node)
@@ -155,7 +168,7 @@ def _host_index(site: SubscriptSite, node: ast.expr, alone: bool) -> HostIndex |
         return HostIndex(node, value, "array", value.dtype is None or value.dtype == "bool")
     if value.only(Kind.TENSOR) and value.device == V.CPU and value.ndim != 0:
         mask = value.dtype in ("bool", "uint8")
-        if mask and site.record.stored is None:
+        if mask and not stored:
             # Measured: where its ones are is found on the host, and sent through pinned memory.
             return None
         if value.dtype is None and not value.has_dims and _may_be_scalar(node):
@@ -178,7 +191,7 @@ _LIST = re.compile(
 """Evidence for a list or a range, and no tuple."""
 
 
-def _is_list(site: SubscriptSite, node: ast.expr) -> bool:
+def _is_list(site: Place, node: ast.expr) -> bool:
     if isinstance(node, (ast.List, ast.ListComp)):
         return True
     if isinstance(node, ast.Call):
@@ -245,7 +258,7 @@ class Rewriter:
             if constant.function == "full" and constant.fill is not None:
                 arguments = f"{constant.shape}, {self.text(constant.fill)}"
             else:
-                arguments = ", ".join(self.text(argument) for argument in constant.arguments)
+                arguments = ", ".join(map(ast.unparse, constant.arguments))
             new = f"{self._torch}.{constant.function}({arguments}, device={self.device})"
             if "\n" not in self.text(node) and "#" not in self.text(node):
                 return [Edit(self._place.module.source.span(node), new)]
@@ -280,7 +293,8 @@ class Rewriter:
         if made is not None:
             return made
         can_pin(self._trust, self._place, node, value)
-        return self._around(node, "", f".pin_memory(){self._moved}")
+        dense = ".clone()" if value.memory & V.EXPANDED else ""
+        return self._around(node, "", f"{dense}.pin_memory(){self._moved}")
 
     def _made(self, node: ast.expr) -> list[Edit] | None:
         """A constructor or a factory called on the spot."""

@@ -8,9 +8,11 @@ import libcst as cst
 
 from h2dlint.analysis import values as V
 from h2dlint.analysis.values import Kind, Value
-from h2dlint.model import Edit, Fix
+from h2dlint.model import Applicability, Edit, Fix
 from h2dlint.rules.constants import Constant
-from h2dlint.rules.site import Site, Trust
+from h2dlint.rules.place import Place
+from h2dlint.rules.site import Site
+from h2dlint.rules.trust import Trust
 from h2dlint.syntax import calls
 from h2dlint.syntax.calls import CannotRewrite
 
@@ -20,7 +22,7 @@ _PURE_CALLS = frozenset(
 )
 
 
-def pure(site: Site, node: ast.expr) -> bool:
+def pure(site: Place, node: ast.expr) -> bool:
     """Evaluating the expression twice, or later, makes no difference."""
     if isinstance(node, (ast.Name, ast.Constant)):
         return True
@@ -102,6 +104,12 @@ def _drop(call: cst.Call, name: str) -> cst.Call:
     return call if index is None else calls.remove(call, index)
 
 
+def safer(first: Fix, second: Fix) -> Fix:
+    """The higher rung, unless only the lower one is safe."""
+    unsafe = first.applicability is not Applicability.SAFE
+    return second if unsafe and second.applicability is Applicability.SAFE else first
+
+
 def non_blocking_to(receiver: cst.BaseExpression, target: cst.BaseExpression) -> cst.Call:
     """``receiver.to(target, non_blocking=True)``."""
     return calls.method_call(
@@ -114,7 +122,7 @@ def pins_in_constructor(data: Value) -> bool:
     return data.only(V.PYSCALAR | Kind.SEQ | Kind.NONE)
 
 
-def can_pin(trust: Trust, site: Site, node: ast.expr, value: Value) -> None:
+def can_pin(trust: Trust, site: Place, node: ast.expr, value: Value) -> None:
     """``.pin_memory()`` of ``node`` (an ndarray or a tensor) must copy, and must not raise.
 
     A pinned tensor is returned as it is, and may be written again. Pinning keeps the strides, and raises where
@@ -224,6 +232,9 @@ def with_grad(result: cst.Call, grad: cst.BaseExpression | None) -> cst.Call:
 def cst_of(call: cst.Call, node: ast.expr, site: Site) -> cst.BaseExpression:
     """The LibCST form of an expression of the site, for another place."""
     del call
+    if isinstance(node, ast.Constant) and not hasattr(node, "lineno"):
+        # Not of the source: a bound that was worked out.
+        return cst.parse_expression(repr(node.value))
     text = site.module.source.slice(site.module.source.span(node))
     if "\n" in text or "#" in text:
         raise CannotRewrite("the argument spans lines")
@@ -234,9 +245,10 @@ def cst_of(call: cst.Call, node: ast.expr, site: Site) -> cst.BaseExpression:
 
 def same_order(site: Site, constant: Constant, trust: Trust) -> None:
     """``[c] * n`` evaluates ``c`` first, ``full((n,), c)`` evaluates ``n`` first."""
-    if constant.count is not None and constant.fill is not None:
-        both = pure(site, constant.count) and pure(site, constant.fill)
-        trust.require(both or isinstance(constant.count, ast.Constant), "the order of evaluation changes")
+    if constant.counts and constant.fill is not None:
+        both = all(pure(site, node) for node in [*constant.counts, constant.fill])
+        written = all(isinstance(count, ast.Constant) for count in constant.counts)
+        trust.require(both or written, "the order of evaluation changes")
 
 
 def factory_call(site: Site, call: cst.Call, constant: Constant, data_name: str) -> cst.Call:

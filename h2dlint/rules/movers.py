@@ -1,18 +1,23 @@
-"""Reading ``host_tensor.to(device)`` and its kin: what is moved, where it was made, where it goes."""
+"""Reading ``host_tensor.to(device)``, ``.copy_(host_tensor)`` and their kin: what is moved, where from, where to."""
 
 from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
 
+from h2dlint.analysis import layout as L
 from h2dlint.analysis import torch_facts as T
 from h2dlint.analysis import values as V
-from h2dlint.analysis.moves import Move, parse_move
+from h2dlint.analysis.moves import Move, parse_copy, parse_move
 from h2dlint.analysis.values import Kind, Value
 from h2dlint.model import Confidence
 from h2dlint.rules.site import Case, Site, looks_like_device, told_of
 
 METHODS = frozenset({"to", "cuda", "type_as"})
+COPYING = METHODS | {"copy_"}
+
+SMALL = 1 << 20
+"""Bytes up to which a staged copy was never seen to hold the host (measured: not up to 2 MiB, held from 4 MiB)."""
 
 KEEPS_STRIDES = frozenset(
     """view reshape unsqueeze squeeze flatten ravel t transpose permute movedim swapaxes swapdims contiguous clone
@@ -26,10 +31,12 @@ class Movement:
     """A host tensor on its way to a device.
 
     Args:
-        receiver: the expression that is moved.
+        receiver: the expression that is moved: what ``.to`` is called of, or the argument of ``copy_``.
         root: the constructor at the bottom of the receiver, where it stands in the same expression.
         chain: names of the methods (and ``[]``) between the root and the move, innermost first.
         family: ``constructor``, ``factory``, ``random``, ``numpy``, ``legacy`` or ``other``.
+        destination: what ``copy_`` writes to, else ``None``.
+        gap: ``V.SLICED`` or ``V.GAPS`` where that is a strided view.
     """
 
     receiver: ast.expr
@@ -39,24 +46,71 @@ class Movement:
     root_callee: str
     chain: list[str]
     family: str
+    destination: ast.expr | None = None
+    gap: int = V.ANYHOW
     case: Case = field(default_factory=Case)
+
+    @property
+    def blocking(self) -> bool:
+        """The call is without ``non_blocking``."""
+        flag = self.move.non_blocking
+        return flag is None or (isinstance(flag, ast.Constant) and flag.value is False)
+
+    @property
+    def not_blocking(self) -> bool:
+        """The call is with ``non_blocking=True``."""
+        flag = self.move.non_blocking
+        return isinstance(flag, ast.Constant) and flag.value is True
+
+    @property
+    def pinned(self) -> bool:
+        """The source is proven to be pinned, with or without gaps."""
+        return not self.value.memory & V.PAGEABLE and bool(self.value.memory & V.ANY_PINNED)
+
+    @property
+    def pageable(self) -> bool:
+        """The source is proven not to be pinned."""
+        return not self.value.memory & V.ANY_PINNED
+
+    def small(self, site: Site) -> bool:
+        """The source is too small for a staged copy to hold the host, and the user does not want to know."""
+        bound = L.bytes_bound(self.value)
+        return bound is not None and bound < SMALL and not site.options.strict_pageable
 
 
 def read_move(site: Site) -> Movement | None:
+    """Read the site's call; ``None`` where it does not wait for the move of a tensor that may be pageable."""
+    found = read_transfer(site)
+    if found is None or found.destination is not None or found.pinned or not found.blocking:
+        return None
+    return found
+
+
+def read_transfer(site: Site) -> Movement | None:
     """Read the site's call; ``None`` where it does not move a tensor that is proven to be on the host."""
     func = site.node.func
     assert isinstance(func, ast.Attribute) and site.record.method is not None
-    value = site.value(func.value)
-    if not value.only(Kind.TENSOR) or value.device != V.CPU or not value.memory & V.PAGEABLE:
+    destination: ast.expr | None = None
+    receiver = func.value
+    if site.record.method == "copy_":
+        copied = parse_copy(site.node)
+        if copied is None:
+            return None
+        destination, receiver = func.value, copied[0]
+    value = site.value(receiver)
+    if not value.only(Kind.TENSOR) or value.device != V.CPU:
         return None
-    if value.memory == V.PINNED:
-        return None
-    move = parse_move(site.node, site.record.method, site.module.interpreter.records.values)
+    if destination is not None and copied is not None:
+        target = site.value(destination)
+        mask = target.device if target.may(Kind.TENSOR) else 0
+        move: Move | None = Move(
+            destination, mask, target.only(Kind.TENSOR), non_blocking=copied[1], other=True
+        )
+    else:
+        move = parse_move(site.node, site.record.method, site.module.interpreter.records.values)
     if move is None or not move.device & V.CUDA:
         return None
-    if move.non_blocking is not None and not _is_false(move.non_blocking):
-        return None
-    root, chain = _root(site, func.value)
+    root, chain = _root(site, receiver)
     callee = callee_of(site, root)
     origin = root
     if origin is None and value.origins:
@@ -64,14 +118,20 @@ def read_move(site: Site) -> Movement | None:
     if origin is not None and site.value(origin).device != V.CPU:
         # Made elsewhere and brought back: the factory did not make it on the host.
         root, callee, origin = None, "", None
-    found = Movement(func.value, value, move, root, callee, chain, _family(callee_of(site, origin)))
-    if not _weigh(site, found):
-        return None
-    return found
+    family = _family(callee_of(site, origin))
+    found = Movement(receiver, value, move, root, callee, chain, family, destination)
+    if destination is not None:
+        found.gap = _gap(site, destination)
+    return found if _weigh(site, found) else None
 
 
-def _is_false(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and node.value is False
+def _gap(site: Site, destination: ast.expr) -> int:
+    """The layout of a destination with gaps, by what is known of it or by its index alone."""
+    value = site.value(destination)
+    layout = value.layout
+    if isinstance(destination, ast.Subscript) and not value.known:
+        layout = L.indexed(destination, V.ANYHOW, None, site.module.interpreter.records.values)
+    return layout if L.gapped(layout) else V.ANYHOW
 
 
 def callee_of(site: Site, call: ast.Call | None) -> str:
@@ -121,8 +181,9 @@ def _root(site: Site, node: ast.expr) -> tuple[ast.Call | None, list[str]]:
 
 def _weigh(site: Site, found: Movement) -> bool:
     move, case = found.move, found.case
+    memory = "pinned" if found.pinned else "pageable"
     case.say(
-        f"source: {site.code(found.receiver)}: pageable host tensor, {found.value.why}",
+        f"source: {site.code(found.receiver)}: {memory} host tensor, {found.value.why}",
         found.value.confidence,
     )
     if found.value.size is not None and found.value.size == 0:
@@ -130,6 +191,8 @@ def _weigh(site: Site, found: Movement) -> bool:
     if move.target is None:
         case.say("device: cuda")
         return True
+    if found.destination is not None:
+        return _weigh_destination(site, found.destination, case)
     code = site.code(move.target)
     target = site.value(move.target)
     hardware = site.module.other_hardware(site.record.function)
@@ -146,3 +209,52 @@ def _weigh(site: Site, found: Movement) -> bool:
         hint = "by its name" if looks_like_device(move.target) else "not known to be a device"
         case.say(f"device: {code}, {hint}", Confidence.MEDIUM)
     return True
+
+
+_HOST_WORDS = frozenset("cpu host pin pinned pageable np numpy staging shm".split())
+_PARAMETER_WORDS = frozenset("weight weights bias param params parameter parameters data".split())
+
+
+def _weigh_destination(site: Site, node: ast.expr, case: Case) -> bool:
+    """Say in ``case`` what is known of the tensor that ``copy_`` writes to; false where it is on the host."""
+    value, code = site.value(node), site.code(node)
+    if value.known and not value.only(Kind.TENSOR | Kind.NONE):
+        return False
+    if value.known and value.device == V.CUDA:
+        case.say(f"destination: {told_of(code, value.why)}: on CUDA", value.confidence)
+        return True
+    if not value.memory & V.PAGEABLE:
+        return False
+    words = _words(node)
+    if not words or words & _HOST_WORDS:
+        return False
+    hardware = site.module.other_hardware(site.record.function)
+    if hardware:
+        case.say(f"destination: {code}, in code for {hardware}", Confidence.LOW)
+    elif words & _PARAMETER_WORDS:
+        case.say(
+            f"destination: {code}, named as a parameter, which is written once as a rule", Confidence.LOW
+        )
+    elif value.known:
+        case.say(f"destination: {told_of(code, value.why)}: a tensor, not known where", Confidence.MEDIUM)
+    elif _is_kept(node):
+        case.say(f"destination: {code}, an attribute, not known where", Confidence.MEDIUM)
+    else:
+        case.say(f"destination: {code}, not known", Confidence.LOW)
+    return True
+
+
+def _is_kept(node: ast.expr) -> bool:
+    """The expression is an attribute, or a part of one."""
+    while isinstance(node, ast.Subscript):
+        node = node.value
+    return isinstance(node, ast.Attribute)
+
+
+def _words(node: ast.expr) -> set[str]:
+    """The words in the names that an expression is made of: ``self.cpu_buf[:n]`` has self, cpu and buf."""
+    while isinstance(node, (ast.Subscript, ast.Attribute, ast.Call)):
+        if isinstance(node, ast.Attribute):
+            return {*node.attr.lower().split("_"), *_words(node.value)}
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return set(node.id.lower().split("_")) if isinstance(node, ast.Name) else set()

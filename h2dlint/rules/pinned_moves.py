@@ -7,13 +7,17 @@ import re
 
 import libcst as cst
 
+from h2dlint.analysis import layout as L
 from h2dlint.analysis import torch_facts as T
 from h2dlint.analysis import values as V
 from h2dlint.analysis.values import Kind
 from h2dlint.model import Confidence, Fix
 from h2dlint.rules.ladder import bare, can_pin, edit_of, pins_in_constructor, rename
 from h2dlint.rules.movers import KEEPS_STRIDES, Movement, callee_of
-from h2dlint.rules.site import Site, Trust
+from h2dlint.rules.pinned_sources import written_later
+from h2dlint.rules.place import Place
+from h2dlint.rules.site import Site
+from h2dlint.rules.trust import Trust
 from h2dlint.syntax import calls
 from h2dlint.syntax.calls import CannotRewrite
 
@@ -21,6 +25,9 @@ _TRUE = cst.Name("True")
 
 _KEEPS_MEMORY = KEEPS_STRIDES - {"repeat", "clone", "contiguous"}
 """Methods after which a pinned source is still pinned and dense."""
+
+_PERMUTES = frozenset("t transpose permute movedim swapaxes swapdims".split())
+_RESHAPES = frozenset("reshape flatten ravel reshape_as".split())
 
 _LIST = re.compile(
     r"(?:list|tuple) (?:built|at)|comprehension|(?:list|tuple|sorted)\(\)|\.tolist\(\)"
@@ -48,18 +55,40 @@ def non_blocking(call: cst.Call, site: Site, method: str) -> cst.Call:
     return calls.set_keyword(call, "non_blocking", _TRUE)
 
 
-def pinned_move(site: Site, found: Movement) -> Fix:
-    """Rung 2: pin the source and move it without blocking."""
+def trust_of(site: Site, found: Movement) -> Trust:
+    """The conditions of every fix that lets a copy run on: stream, device, evidence."""
     trust = Trust(site)
     trust.stream()
     trust.device(found.move.device, found.move.target)
-    trust.require(found.move.sure, f"{_name(site, found)} is not proven to be a device")
+    what = "a tensor" if found.destination is not None else "a device"
+    trust.require(found.move.sure, f"{_name(site, found)} is not proven to be {what}")
     trust.require(found.value.confidence is Confidence.HIGH, "the place of the tensor rests on weak evidence")
+    return trust
+
+
+def pinned_move(site: Site, found: Movement) -> Fix:
+    """Rung 2: pin the source and move it without blocking."""
+    trust = trust_of(site, found)
     title = "Copy from pinned memory without blocking"
     if site.call is None:
         return trust.fix(title)
     try:
         result = _pin_source(site, found, trust)
+    except CannotRewrite:
+        return trust.fix(title)
+    return trust.fix(title, edit_of(site, result))
+
+
+def non_blocking_move(site: Site, found: Movement) -> Fix:
+    """The move of a dense pinned tensor with ``non_blocking=True``."""
+    trust = trust_of(site, found)
+    reason = written_later(site, found.receiver)
+    trust.require(not reason, reason)
+    title = "Copy without blocking"
+    if site.call is None or site.record.method is None:
+        return trust.fix(title)
+    try:
+        result = non_blocking(bare(site.call), site, site.record.method)
     except CannotRewrite:
         return trust.fix(title)
     return trust.fix(title, edit_of(site, result))
@@ -72,25 +101,72 @@ def _name(site: Site, found: Movement) -> str:
 def _pin_source(site: Site, found: Movement, trust: Trust) -> cst.Call:
     """The move, not blocking, with its source pinned: where it is made, or just before it is moved."""
     assert site.call is not None and site.record.method is not None
-    call = non_blocking(bare(site.call), site, site.record.method)
-    if found.family == "legacy" and found.root is not None and len(found.root.args) == 1:
-        data = found.root.args[0]
-        trust.require(is_list(site, data), f"{site.code(data)} may be a torch.Size, which is no data")
-    swap = _pinned_root(site, found)
+    call = bare(site.call)
+    if not found.not_blocking:
+        call = non_blocking(call, site, site.record.method)
+    _mind_sizes(site, found, trust)
+    swap = pinned_root(site, found)
     if swap is not None:
         changed = call.deep_replace(*swap)
         assert isinstance(changed, cst.Call)
         return changed
+    if found.pinned:
+        # A dense copy of it is pinned, whatever it is itself.
+        return calls.chain(calls.chain(call, "clone"), "pin_memory")
     can_pin(trust, site, found.receiver, found.value)
-    if found.value.memory & V.EXPANDED:
+    if _needs_clone(found):
         call = calls.chain(call, "clone")
     return calls.chain(call, "pin_memory")
 
 
-def _pinned_root(site: Site, found: Movement) -> tuple[cst.Call, cst.Call] | None:
+def _needs_clone(found: Movement) -> bool:
+    """Pinning keeps the strides: it raises where elements share memory, and leaves the gaps."""
+    return bool(found.value.memory & V.EXPANDED) or L.gapped(found.value.layout)
+
+
+def _mind_sizes(site: Site, found: Movement, trust: Trust) -> None:
+    """``torch.LongTensor(x)`` takes sizes too."""
+    if found.family == "legacy" and found.root is not None and len(found.root.args) == 1:
+        data = found.root.args[0]
+        trust.require(is_list(site, data), f"{site.code(data)} may be a torch.Size, which is no data")
+
+
+def pinned_expression(
+    site: Site, found: Movement, trust: Trust, source: cst.BaseExpression
+) -> cst.BaseExpression:
+    """The source of a copy, pinned: where it is made, or as a pinned copy of it.
+
+    Args:
+        source: the LibCST form of ``found.receiver``.
+    """
+    _mind_sizes(site, found, trust)
+    swap = pinned_root(site, found)
+    if swap is not None:
+        changed = swap[1] if source is swap[0] else source.deep_replace(*swap)
+        assert isinstance(changed, cst.BaseExpression)
+        return changed
+    receiver = (
+        source if _postfix(source) else source.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])
+    )
+    if not found.pinned:
+        can_pin(trust, site, found.receiver, found.value)
+    if found.pinned or _needs_clone(found):
+        receiver = calls.method_call(receiver, "clone")
+    return calls.method_call(receiver, "pin_memory")
+
+
+def _postfix(source: cst.BaseExpression) -> bool:
+    """A method may be called of the expression as it is written."""
+    return isinstance(source, (cst.Name, cst.Attribute, cst.Call, cst.Subscript)) or bool(source.lpar)
+
+
+def pinned_root(site: Site, found: Movement) -> tuple[cst.Call, cst.Call] | None:
     """The constructor under the move and its pinned form; ``None`` where it cannot be pinned there."""
     root = found.root
-    if root is None or any(step not in _KEEPS_MEMORY for step in found.chain):
+    if root is None or found.pinned or any(step not in _KEEPS_MEMORY for step in found.chain):
+        return None
+    if not _PERMUTES.isdisjoint(found.chain) and not _RESHAPES.isdisjoint(found.chain):
+        # What is not in order is copied into pageable memory.
         return None
     if found.family == "legacy":
         return _legacy(site, root)
@@ -132,7 +208,7 @@ def _pinned_factory(site: Site, root: ast.Call, inner: cst.Call) -> tuple[cst.Ca
     return inner, calls.set_keyword(new, "pin_memory", _TRUE)
 
 
-def is_list(site: Site, node: ast.expr) -> bool:
+def is_list(site: Place, node: ast.expr) -> bool:
     """The expression is a list, or a tuple that is not a ``torch.Size``."""
     value = site.value(node)
     if value.only(Kind.NDARRAY) or isinstance(node, (ast.List, ast.Tuple, ast.ListComp)):

@@ -33,7 +33,8 @@ class Case:
 
     def say(self, line: str, confidence: Confidence = Confidence.HIGH) -> None:
         """Add one line of evidence of a given strength."""
-        self.evidence.append(line)
+        # Of some values it is known what they are, and not why.
+        self.evidence.append(line.rstrip(", "))
         self.confidence = min(self.confidence, confidence)
 
 
@@ -115,7 +116,8 @@ def told_of(code: str, why: str) -> str:
     """An expression and the evidence for it, without saying the name twice."""
     if not why or why == "literal":
         return code
-    return why if why.startswith((f"parameter {code}:", f"field {code}:")) else f"{code}: {why}"
+    named = (f"parameter {code}:", f"field {code}:", f"{code}:")
+    return why if why.startswith(named) else f"{code}: {why}"
 
 
 def weigh_device(site: Place, node: ast.expr, case: Case) -> int:

@@ -46,9 +46,11 @@ class Trust:
         self.require(value.only(V.UPLOADABLE | Kind.NONE), f"{name} is not proven to be host data")
         self.require(value.confidence is Confidence.HIGH, f"the kind of {name} rests on weak evidence")
 
-    def fix(self, title: str, edit: Edit | None = None) -> Fix:
+    def fix(self, title: str, *edits: Edit | None) -> Fix:
         """The fix with the applicability that the reasons leave; without an edit, or in TorchScript, advice."""
-        chosen = () if edit is None or self.site.module.scripted(self.site.record.function) else (edit,)
+        chosen = tuple(edit for edit in edits if edit is not None)
+        if len(chosen) < len(edits) or self.site.module.scripted(self.site.record.function):
+            chosen = ()
         if not chosen:
             return Fix(Applicability.DISPLAY, title, reasons=tuple(self.reasons))
         kind = Applicability.UNSAFE if self.reasons else Applicability.SAFE

@@ -14,6 +14,7 @@ from h2dlint.model import Finding, Options, Span
 from h2dlint.rules.base import Rule
 from h2dlint.rules.candidates import candidate_lines
 from h2dlint.rules.site import Site, SubscriptSite
+from h2dlint.rules.worth import annotate
 from h2dlint.syntax.snippets import Snippet, snippet_node
 from h2dlint.syntax.source import SourceText
 
@@ -117,4 +118,4 @@ def check(
                 rule.check_subscript(SubscriptSite(module, subscript, path, options, snippets.find))
             )
     findings.sort(key=lambda finding: finding.sort_key)
-    return findings
+    return annotate(module, findings)

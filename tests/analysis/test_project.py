@@ -319,10 +319,10 @@ def test_a_signature_says_everything_that_an_argument_keeps() -> None:
     samples: dict[str, Any] = {
         "kind": 1, "device": 1, "memory": 1, "dtype": "x", "ndim": 1, "spread": True, "elem": V.INT, "items": (),
         "const": True, "presumed": True, "qual": "x", "func": object(), "cls": object(), "klass": object(),
-        "bound": Value(cls=ClassInfo("C", _class_node())), "natural": True, "distinct": True,
+        "bound": Value(cls=ClassInfo("C", _class_node())), "natural": True, "distinct": True, "layout": 1,
         "confidence": Confidence.LOW,
     }  # fmt: skip
-    taken_off = {"size", "origins", "why"}
+    taken_off = {"size", "most", "origins", "why"}
     assert {field.name for field in dataclasses.fields(Value)} == samples.keys() | taken_off
     plain = Value()
     for name, sample in samples.items():

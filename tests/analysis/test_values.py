@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from h2dlint.analysis import values as V
+from h2dlint.analysis.layout import bytes_bound
 from h2dlint.analysis.values import Kind, Value, join, same
 from h2dlint.model import Confidence
 from tests.analysis.helper import devices, kinds, look, memory
@@ -268,6 +269,45 @@ def test_device(text: str, expected: str) -> None:
         "look(torch.broadcast_to(torch.zeros(3), (2, 3)))": "pageable expanded",
         "look(torch.zeros(6).unfold(0, 2, 1))": "pageable expanded",
         "def f(x: torch.Tensor):\n    look(x.cpu())": "pageable pinned gapped expanded",
+        # views of pinned tensors: with gaps or without
+        "look(torch.zeros(3, 4, pin_memory=True)[::2])": "gapped",
+        "look(torch.zeros(3, 4, pin_memory=True)[:, ::2])": "gapped",
+        "look(torch.zeros(3, 4, pin_memory=True)[:, :2])": "gapped",
+        "look(torch.zeros(3, 4, pin_memory=True)[..., :2])": "gapped",
+        "look(torch.zeros(3, 4, pin_memory=True)[:, 1])": "gapped",
+        "look(torch.zeros(3, 4, pin_memory=True)[1, :2])": "pinned",
+        "look(torch.zeros(3, 4, pin_memory=True)[1:2, :2])": "pinned",
+        "def f(i: int):\n    look(torch.zeros(3, 4, pin_memory=True)[i : i + 1, :2])": "pinned",
+        "look(torch.zeros(3, 4, pin_memory=True)[:, :])": "pinned",
+        "look(torch.zeros(3, 4, pin_memory=True)[None, 1:])": "pinned",
+        "look(torch.zeros(3, 4, pin_memory=True)[..., None])": "pinned",
+        "look(torch.zeros(3, 4, pin_memory=True)[::1])": "pinned",
+        "look(torch.zeros(3, 4, pin_memory=True).T)": "pinned",
+        "look(torch.zeros(3, 4, pin_memory=True).t().unsqueeze(0))": "pinned",
+        "look(torch.zeros(3, 4, pin_memory=True)[::2].t())": "gapped",
+        "look(torch.zeros(3, 4, pin_memory=True).expand(2, 3, 4))": "gapped expanded",
+        "look(torch.zeros(3, 4, pin_memory=True)[::2].contiguous())": "pageable",
+        "look(torch.zeros(3, 4, pin_memory=True)[:, :2].contiguous())": "pageable pinned",
+        "look(torch.zeros(3, 4, pin_memory=True).contiguous())": "pinned",
+        "look(torch.zeros(3, 4, pin_memory=True).t().reshape(-1))": "pageable pinned",
+        "look(torch.zeros(3, 4, pin_memory=True).reshape(-1))": "pinned",
+        "look(torch.zeros(3, 4, pin_memory=True).narrow(0, 1, 2))": "pinned",
+        "look(torch.zeros(3, 4, pin_memory=True).narrow(1, 1, 2))": "gapped",
+        "look(torch.zeros(3, 4, pin_memory=True).split(2)[0])": "pinned",
+        "look(torch.zeros(3, 4, pin_memory=True).chunk(2, dim=1)[0])": "gapped",
+        "look(torch.zeros(3, 4)[::2].pin_memory())": "gapped",
+        "look(torch.zeros(3, 4)[::2].clone().pin_memory())": "pinned",
+        "look(torch.cat([torch.zeros(3, pin_memory=True)]))": "pageable",
+        "look(torch.stack([torch.zeros(3, pin_memory=True)]))": "pageable",
+        "look(-torch.zeros(3, pin_memory=True))": "pageable",
+        "def f(x: torch.Tensor):\n    look(x.pin_memory())": "pinned",
+        "def f(x):\n    look(x.pin_memory())": "pinned",
+        "look(torch.zeros_like(torch.zeros(3), pin_memory=True))": "pinned",
+        "look(torch.zeros(3).new_zeros(2, pin_memory=True))": "pinned",
+        "look(torch.from_numpy(torch.zeros(3, pin_memory=True).numpy()))": "pinned",
+        "def f(x: torch.Tensor):\n    if x.is_pinned():\n        look(x)": "pinned gapped expanded",
+        "def f(x: torch.Tensor):\n    if not x.is_pinned():\n        look(x)": "pageable expanded",
+        "def f(c):\n    x = torch.zeros(3).pin_memory()\n    if c:\n        x = x[::2]\n    look(x)": "pinned gapped",
     }
 )
 def test_memory(text: str, expected: str) -> None:
@@ -349,12 +389,48 @@ def test_dtype(text: str, expected: str) -> None:
     assert str(look(text).dtype) == expected
 
 
+@table(
+    {
+        "look(torch.zeros(3))": "24",
+        "look(torch.zeros(2, 3, dtype=torch.int8))": "6",
+        "look(torch.zeros((2, 3), dtype=torch.float64))": "48",
+        "look(torch.full((5,), 1, dtype=torch.int32))": "20",
+        "look(torch.arange(10))": "80",
+        "look(torch.arange(2, 10, 3))": "24",
+        "look(torch.eye(4))": "128",
+        "look(torch.tensor(7))": "8",
+        "look(torch.tensor([[1, 2, 3], [4, 5, 6]]))": "48",
+        "def f(n: int):\n    look(torch.tensor([n, n]))": "16",
+        "def f(n: int):\n    look(torch.tensor([[n, n], [n, n]]))": "32",
+        "def f(xs: list):\n    look(torch.tensor(xs))": "None",
+        "def f(xs: list):\n    look(torch.tensor([xs, xs]))": "None",
+        "def f(n: int):\n    look(torch.zeros(3, n))": "None",
+        "def f(n: int):\n    look(torch.zeros(n, 0))": "0",
+        "look(torch.zeros(2, 3)[:, 1:].t().unsqueeze(0))": "48",
+        "look(torch.zeros(2, 3).expand(4, 2, 3))": "None",
+        "look(torch.zeros(2, 3, dtype=torch.int8).double())": "48",
+        "look(torch.zeros(2, dtype=torch.float64).view(torch.uint8))": "None",
+        "look(torch.zeros(2, dtype=torch.complex128))": "32",
+        "look(torch.from_numpy(np.zeros(3)))": "24",
+        "look(torch.from_numpy(np.array([1, 2])))": "16",
+        "look(torch.zeros(5).sum())": "8",
+        "def f(c):\n    x = torch.zeros(3)\n    if c:\n        x = torch.zeros(5)\n    look(x)": "40",
+        "def f(c, n):\n    x = torch.zeros(3)\n    if c:\n        x = torch.zeros(n)\n    look(x)": "None",
+        "def f(c):\n    x = torch.zeros(3)\n    while c():\n        x = torch.cat([x, x])\n    look(x)": "None",
+    }
+)
+def test_at_most_so_many_bytes(text: str, expected: str) -> None:
+    assert str(bytes_bound(look(text))) == expected
+
+
 SAMPLES = [
     V.UNKNOWN, V.NONE, V.INT, V.LENGTH, V.FLOAT, V.STR, V.SEQ, V.INTS, V.DICT, V.NDARRAY, V.TENSOR, V.HOST_TENSOR,
     V.DEVICE, V.DTYPE, V.constant("cuda"), V.constant("cpu"), V.constant(3), V.constant(-3), V.constant(1.5),
     Value(kind=Kind.SEQ, items=(), size=0), Value(kind=Kind.SEQ, elem=V.INT, size=2), Value(kind=Kind.SEQ, size=3),
     Value(kind=Kind.TENSOR, device=V.CUDA, memory=V.PAGEABLE, dtype="int64", ndim=1, distinct=True),
     Value(kind=Kind.TENSOR, device=V.CPU, memory=V.PINNED, dtype="int32", ndim=1),
+    Value(kind=Kind.TENSOR, device=V.CPU, memory=V.PINNED, most=6, layout=V.CONTIGUOUS),
+    Value(kind=Kind.TENSOR, device=V.CPU, memory=V.GAPPED, most=3, layout=V.GAPS),
 ]  # fmt: skip
 
 
@@ -368,6 +444,8 @@ def test_a_join_covers_both_and_claims_no_more_than_both(a: Value, b: Value) -> 
             assert not one.device & ~joined.device
         if one.only(Kind.TENSOR):
             assert not one.memory & ~joined.memory
+            assert joined.layout in (one.layout, V.ANYHOW, V.DENSE, V.SLICED)
+            assert joined.most is None or (one.most is not None and one.most <= joined.most)
         assert joined.confidence <= one.confidence
         assert one.natural or not joined.natural
         if one.only(Kind.SEQ) and joined.size is not None:

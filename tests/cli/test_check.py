@@ -13,9 +13,9 @@ from tests.cli.conftest import Project
 from tests.report.schema import SCHEMA
 
 MIXED = (
-    "a.py:1:1: HTD101 [*] `slow` blocks the host\n"
-    "a.py:2:1: HTD201 `risky` blocks the host\n"
-    "a.py:3:1: HTD201 `advise` blocks the host\n"
+    "a.py:1:1: HTD101 [*] `slow` blocks the host (assume-cuda: False)\n"
+    "a.py:2:1: HTD201 `risky` blocks the host (assume-cuda: False)\n"
+    "a.py:3:1: HTD201 `advise` blocks the host (assume-cuda: False)\n"
 )
 
 
@@ -47,7 +47,7 @@ def test_full_is_the_default(mixed: Project) -> None:
         "2 | risky(2)\n"
         "3 | advise(3)\n"
         "  |\n"
-        "  = assume-cuda: False\n"
+        "  = because: assume-cuda: False\n"
         "  = where: module level (hot, high confidence)\n"
         "help: Call `fast` (safe fix)\n"
         "  |\n"
@@ -120,7 +120,7 @@ def test_folders_with_a_configuration_of_their_own(mixed: Project) -> None:
     mixed.write("sub/h2dlint.toml", 'ignore = ["HTD101"]\n')
     mixed.write("sub/a.py", "slow(1)\nrisky(2)\n")
     done = mixed("check", "-q", "--output-format", "concise")
-    assert done.stdout == MIXED + "sub/a.py:2:1: HTD201 `risky` blocks the host\n"
+    assert done.stdout == MIXED + "sub/a.py:2:1: HTD201 `risky` blocks the host (assume-cuda: False)\n"
 
 
 def test_output_format_from_the_configuration(mixed: Project) -> None:
@@ -243,7 +243,10 @@ def test_show_settings(mixed: Project) -> None:
 
 def test_stdin(mixed: Project) -> None:
     done = mixed("check", "-", "-q", "--output-format", "concise", stdin="slow(1)\n")
-    assert (done.exit_code, done.stdout) == (1, "-:1:1: HTD101 [*] `slow` blocks the host\n")
+    assert (done.exit_code, done.stdout) == (
+        1,
+        "-:1:1: HTD101 [*] `slow` blocks the host (assume-cuda: False)\n",
+    )
     assert "1 | slow(1)\n" in mixed("check", "-", stdin="slow(1)\n").stdout
 
 
@@ -251,7 +254,7 @@ def test_stdin_filename(mixed: Project) -> None:
     mixed.write("sub/h2dlint.toml", 'per-file-ignores = { "new.py" = ["HTD101"] }\n')
     options = ["check", "-q", "--output-format", "concise", "--stdin-filename", "sub/new.py"]
     done = mixed(*options, stdin="slow(1)\nrisky(1)")
-    assert done.stdout == "sub/new.py:2:1: HTD201 `risky` blocks the host\n"
+    assert done.stdout == "sub/new.py:2:1: HTD201 `risky` blocks the host (assume-cuda: False)\n"
 
 
 def test_stdin_of_an_excluded_file(mixed: Project) -> None:

@@ -18,8 +18,8 @@ def test_check_fix(mixed: Project) -> None:
     assert done.exit_code == 1
     assert mixed.read("a.py") == FIXED
     assert done.stdout == (
-        "a.py:2:1: HTD201 `risky` blocks the host\n"
-        "a.py:3:1: HTD201 `advise` blocks the host\n"
+        "a.py:2:1: HTD201 `risky` blocks the host (assume-cuda: False)\n"
+        "a.py:3:1: HTD201 `advise` blocks the host (assume-cuda: False)\n"
         "Found 3 findings (1 fixed, 2 remaining).\n"
         "1 more with --unsafe-fixes.\n"
         "Left out: 1 in cold code (--cold), 1 of low confidence (--min-confidence low).\n"
@@ -103,8 +103,8 @@ def test_fix_counts_by_rule(mixed: Project) -> None:
     assert done.exit_code == 1
     assert mixed.read("a.py") == FIXED
     assert done.stdout == (
-        "a.py:2:1: HTD201 `risky` blocks the host\n"
-        "a.py:3:1: HTD201 `advise` blocks the host\n"
+        "a.py:2:1: HTD201 `risky` blocks the host (assume-cuda: False)\n"
+        "a.py:3:1: HTD201 `advise` blocks the host (assume-cuda: False)\n"
         "fixed   left  rule\n"
         "    1      0  HTD101 slow-call\n"
         "    0      2  HTD201 odd-call\n"
@@ -141,7 +141,9 @@ def test_fix_standard_input(mixed: Project) -> None:
     done = mixed("check", "-", "--fix", "--output-format", "concise", stdin=b"slow('\xc3\xa9')\r\nrisky(2)")
     assert done.exit_code == 1
     assert done.stdout_bytes == b"fast('\xc3\xa9')\r\nrisky(2)"
-    assert done.stderr.startswith("-:2:1: HTD201 `risky` blocks the host\nFound 2 findings (1 fixed, 1 rem")
+    assert done.stderr.startswith(
+        "-:2:1: HTD201 `risky` blocks the host (assume-cuda: False)\nFound 2 findings (1 fixed, 1 rem"
+    )
 
 
 def test_fix_of_broken_standard_input_gives_it_back(mixed: Project) -> None:

@@ -19,6 +19,10 @@ from .stale import FIXED_EVERYTHING, Fixer, h2dlint_fix
 
 FIXABLE = {"safe", "unsafe"}
 
+STAGED_RULES = {"HTD206", "HTD207"}
+"""Rules whose copies go through pageable memory although they are asked not to block: no instrument but the clock
+shows that the driver held the host, so that their cases must be large."""
+
 
 @dataclass(frozen=True)
 class Function:
@@ -37,6 +41,11 @@ class Function:
     @property
     def is_case(self) -> bool:
         return self.name.startswith("case_")
+
+    @property
+    def staged(self) -> bool:
+        """All of its findings are of staged copies, which may hold the host but are not waited for."""
+        return bool(self.markers) and all(code in STAGED_RULES for code, _ in self.markers)
 
     @property
     def fixable(self) -> bool:
@@ -136,6 +145,15 @@ def _judge_held(function: Function, seen: Observed) -> list[str]:
         return ["the time held was not taken"]
     if seen.before.activity.h2d_syncs and not function.streams and not before.waited:
         problems.append(f"held the host for only {before.behind_ms:.1f} ms before the fix")
+    if function.staged and not seen.before.activity.syncs and not function.streams and not before.waited:
+        problems.append(
+            f"the staged copies held the host for only {before.behind_ms:.1f} ms before the fix: too small a case?"
+        )
+    waits = seen.before.activity.syncs or seen.after.activity.syncs
+    if function.staged and not waits and after.behind_ms >= before.behind_ms:
+        problems.append(
+            f"held for {before.behind_ms:.1f} ms before the fix and {after.behind_ms:.1f} ms after it"
+        )
     # Where the fixed code waits for something else too, that wait is all that the clock shows.
     if not seen.after.activity.syncs and not seen.after.activity.unwaited_pageable and after.waited:
         problems.append(f"still holds the host for {after.behind_ms:.1f} ms")

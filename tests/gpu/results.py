@@ -24,6 +24,9 @@ SCHEMA = 1
 
 LOGITS_PROCESSOR = "logits_processor"
 RULES = "rules"
+HAZARDS = "hazards"
+TRUTH_TABLE = "truth_table"
+PROPERTIES = "properties"
 
 _recorded: dict[str, dict[str, Any]] = {}
 
@@ -32,7 +35,7 @@ def record(file: str, name: str, hashes: list[Hash], figures: dict[str, Any]) ->
     """Keep a figure for the end of the run.
 
     Args:
-        file: name of the file without its extension: ``logits_processor`` or ``rules``.
+        file: name of the file without its extension: one of the constants above.
         name: of the figure; the same name again replaces it.
         hashes: of what the figure speaks of, see ``stale.py``.
         figures: whatever the documentation shows.

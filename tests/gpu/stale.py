@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import importlib
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +25,13 @@ ROOT = Path(__file__).resolve().parents[2]
 MEASURED = ROOT / "docs" / "measured"
 FIXTURES = ROOT / "fixtures"
 REFERENCE = FIXTURES / "logits_processor"
+ROWS = Path(__file__).resolve().parent / "truth_rows.py"
 
 TEXT = "text"
 CODE = "code"
 FIXED = "fixed"
 FIXED_EVERYTHING = "fixed-everything"
+ROW = "row: "
 
 FIX_OPTIONS: Mapping[str, tuple[str, ...]] = {
     FIXED: ("--unsafe-fixes",),
@@ -36,7 +40,7 @@ FIX_OPTIONS: Mapping[str, tuple[str, ...]] = {
 }
 
 Hash = dict[str, str]
-"""``path`` (in the repository), ``how`` (one of the kinds above) and ``sha256``."""
+"""``path`` (in the repository), ``how`` (one of the kinds above, ``ROW`` with the row's name) and ``sha256``."""
 
 Fixer = Callable[[Path, str], None]
 """Rewrites a file, or the files of a folder, in place; the second argument is a key of ``FIX_OPTIONS``."""
@@ -171,6 +175,8 @@ def _compute(path: Path, how: str, fixer: Fixer) -> str:
         return text_hash(path)
     if how == CODE:
         return code_hash(path)
+    if how.startswith(ROW):
+        return row_hash(how.removeprefix(ROW))
     return fixed_hash(path, how, fixer)
 
 
@@ -185,6 +191,30 @@ def hashes_of_rule(code: str, root: Path = ROOT, fixer: Fixer = h2dlint_fix) -> 
         make_hash(fixture, TEXT, root, fixer),
         make_hash(fixture, FIXED_EVERYTHING, root, fixer),
     ]
+
+
+def row_hash(name: str) -> str:
+    """Hash of what is run for one row of the truth table.
+
+    Raises:
+        KeyError: there is no such row.
+    """
+    sha256: str = _rows()[name].sha256
+    return sha256
+
+
+def hashes_of_row(name: str) -> list[Hash]:
+    """What a row of the truth table speaks of: itself."""
+    return [make_hash(ROWS, ROW + name)]
+
+
+@cache
+def _rows() -> Mapping[str, Any]:
+    """The rows by name; imported when asked for, and as this file may be run as a program, by the full name."""
+    if str(ROOT) not in sys.path:
+        sys.path.insert(0, str(ROOT))
+    rows: Mapping[str, Any] = importlib.import_module("tests.gpu.truth_rows").ROWS
+    return rows
 
 
 def hashes_of_reference(root: Path = ROOT, fixer: Fixer = h2dlint_fix) -> list[Hash]:
@@ -213,33 +243,52 @@ def stale_figures(measured: Path, root: Path = ROOT, fixer: Fixer = h2dlint_fix)
 def _changed(entry: Hash, root: Path, fixer: Fixer, seen: dict[tuple[str, str], str]) -> str:
     """Why a hash does not match; empty if it does."""
     path, how = entry["path"], entry["how"]
-    if how not in (TEXT, CODE, *FIX_OPTIONS):
+    if how not in (TEXT, CODE, *FIX_OPTIONS) and not how.startswith(ROW):
         return f"{path}: hashed in an unknown way: {how}"
     if not (root / path).exists():
         return f"{path} is gone"
     try:
         if (path, how) not in seen:
             seen[path, how] = _compute(root / path, how, fixer)
+    except KeyError:
+        return f"{path} has no such row any more"
     except (FixFailed, OSError, SyntaxError, UnicodeDecodeError) as error:
         return f"{path}: cannot be hashed: {error}"
     if seen[path, how] == entry["sha256"]:
         return ""
+    if how.startswith(ROW):
+        return "the row has changed"
     return f"the fixes make something else of {path}" if how in FIX_OPTIONS else f"{path} has changed"
 
 
 def unmeasured(measured: Path, root: Path = ROOT) -> list[str]:
     """Rule fixtures that have no figure; worth saying, no fault of whoever has no GPU."""
-    try:
-        figures = json.loads((measured / "rules.json").read_text(encoding="utf-8"))["figures"]
-    except (OSError, ValueError, KeyError):
-        figures = {}
+    figures = {**_figures(measured / "rules.json"), **_figures(measured / "hazards.json")}
     return [path.stem for path in sorted((root / "fixtures").glob("HTD*.py")) if path.stem not in figures]
+
+
+def unmeasured_rows(measured: Path) -> list[str]:
+    """Rows of the truth table that have no figure."""
+    figures = _figures(measured / "truth_table.json")
+    return [name for name in _rows() if name not in figures]
+
+
+def _figures(path: Path) -> Mapping[str, Any]:
+    """The figures of a file; none if it cannot be read."""
+    try:
+        figures: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))["figures"]
+    except (OSError, ValueError, KeyError):
+        return {}
+    return figures
 
 
 def main() -> int:
     missing = unmeasured(MEASURED)
     if missing:
         print(f"note: not measured yet: {', '.join(missing)}")
+    rows = unmeasured_rows(MEASURED)
+    if rows:
+        print(f"note: {len(rows)} rows of the truth table are not measured yet")
     stale = stale_figures(MEASURED)
     for line in stale:
         print(f"stale: {line}")

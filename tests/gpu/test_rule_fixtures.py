@@ -1,4 +1,4 @@
-"""Every rule's fixture: the fixes change nothing but the waiting.
+"""The fixture of every rule about waiting: the fixes change nothing but that; of races see ``test_hazards.py``.
 
 A fixture is ``fixtures/HTDnnn.py``. Its functions ``case_*(device)`` return a tensor or a container of
 tensors and block; where a marker in one promises a fix, it is run before and after. ``silent_*(device)`` hold
@@ -15,13 +15,15 @@ pytest.importorskip("torch")
 
 import torch
 
+from tests.fixture_markers import fixture_paths
+
 from . import results
 from .proof import figure, functions, proof_of
 from .stale import FIXTURES, hashes_of_rule
 
 pytestmark = pytest.mark.gpu
 
-PATHS = sorted(FIXTURES.glob("HTD*.py"))
+PATHS = fixture_paths(FIXTURES, hazards=False)
 
 
 def functions_of(path: Path) -> list[str]:

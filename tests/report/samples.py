@@ -88,17 +88,17 @@ PINNED = "torch.tensor(xs, pin_memory=True).to(d, non_blocking=True)"
 
 REPORT = Report(
     findings=(
-        finding(FIRST, group="4", fix=replace(FIRST, PINNED)),
+        finding(FIRST, group="G4", gain=Gain(idle_us=-10.0), fix=replace(FIRST, PINNED)),
         finding(
             SECOND,
-            group="4",
+            group="G4",
             code="HTD206",
             name="pageable-non-blocking",
             function=None,
             context=Context.WARM,
             confidence=Confidence.MEDIUM,
             effect=Effect.MAY_BLOCK,
-            gain=Gain(6),
+            gain=Gain(6, -10.0),
             fix=replace(SECOND, PINNED, Applicability.UNSAFE),
         ),
         finding(SECOND, path="pkg/tail.py", evidence=(), fix=ADVICE),

@@ -29,6 +29,13 @@ _FIX = _object(
         "edits": {"type": "array", "items": _EDIT},
     }
 )
+_GAIN = _object(
+    {
+        "negated_by_line": {"oneOf": [{"type": "null"}, _POSITION]},
+        "idle_us": {"type": ["number", "null"]},
+        "note": {"type": ["string", "null"]},
+    }
+)
 _FINDING = _object(
     {
         "path": _TEXT,
@@ -42,7 +49,7 @@ _FINDING = _object(
         "effect": {"enum": ["blocks", "may-block", "hazard"]},
         "evidence": {"type": "array", "items": _TEXT},
         "group": {"type": ["string", "null"]},
-        "gain": {"oneOf": [{"type": "null"}, _object({"negated_by_line": {"type": ["integer", "null"]}})]},
+        "gain": {"oneOf": [{"type": "null"}, _GAIN]},
         "trace": {"type": ["object", "null"]},
         "fix": {"oneOf": [{"type": "null"}, _FIX]},
     }

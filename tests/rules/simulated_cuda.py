@@ -2,8 +2,9 @@
 
 Tensors "on the device" are host tensors of a subclass that says ``device`` is ``cuda:0``. A move to the device
 copies, as the real one does, and is counted: waited for, or staged, or neither. Pinning copies and raises where
-the real one does. Everything else is PyTorch itself. What this cannot show (streams, kernels, what the driver
-does) is measured on a GPU, in ``tests/gpu``.
+the real one does. A copy that nobody waits for arrives when the device is synchronized, or at the end; a source that
+was written to before that is counted as a race. Everything else is PyTorch itself. What this cannot show (streams,
+kernels, what the driver does) is measured on a GPU, in ``tests/gpu``.
 """
 
 from __future__ import annotations
@@ -54,6 +55,16 @@ class Counts:
     staged: int = 0
     unhindered: int = 0
     pinned: dict[int, Any] = field(default_factory=dict)
+    flying: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
+    """Sources of the copies that nobody has waited for yet, with what they held when they were asked for."""
+    races: int = 0
+    """Sources that were written to before that."""
+
+    def land(self) -> None:
+        """All copies have arrived: what their sources hold now is what arrived."""
+        with torch._C.DisableTorchFunction():
+            self.races += sum(not torch.equal(source, meant) for source, meant in self.flying)
+        self.flying.clear()
 
     def upload(self, tensor: torch.Tensor, non_blocking: bool) -> None:
         """Count the copy of a host tensor."""
@@ -63,6 +74,8 @@ class Counts:
             self.waited += 1
         elif self.is_pinned(tensor) and _dense(tensor):
             self.unhindered += 1
+            with torch._C.DisableTorchFunction():
+                self.flying.append((tensor.detach(), tensor.detach().clone()))
         else:
             self.staged += 1
 
@@ -114,6 +127,7 @@ class Mode(TorchFunctionMode):  # type: ignore[misc]  # torch is not followed
             torch.Tensor.cpu: self.cpu,
             torch.Tensor.pin_memory: self.pin_memory,
             torch.Tensor.copy_: self.copy_,
+            torch.Tensor.is_pinned: self.counts.is_pinned,
             torch.Tensor.new_tensor: self.new_tensor,
             torch.Tensor.new: self.new,
             **indexing.handlers(lambda tensor: isinstance(tensor, OnDevice), counts.upload),
@@ -281,7 +295,9 @@ def simulated_cuda() -> Iterator[Counts]:
     mode = Mode(counts)
     with ExitStack() as stack:
         stack.enter_context(mock.patch.object(torch.cuda, "current_device", lambda: 0))
+        stack.enter_context(mock.patch.object(torch.cuda, "synchronize", lambda device=None: counts.land()))
         for name in LEGACY:
             stack.enter_context(mock.patch.object(torch.cuda, name, LegacyType(name, mode)))
         stack.enter_context(mode)
         yield counts
+        counts.land()

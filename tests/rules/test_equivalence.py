@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from functools import cache, partial
 
+import numpy as np
 import pytest
 import torch
 
+from tests.fixture_markers import fixture_paths
 from tests.gpu.compare import differences, tensors
-from tests.gpu.proof import Function, functions
+from tests.gpu.proof import STAGED_RULES, Function, functions
 from tests.rules.running import FIXTURES, fixed, module, outcome
 from tests.rules.simulated_cuda import Counts, simulated_cuda
 
-PATHS = sorted(FIXTURES.glob("HTD*.py"))
+PATHS = fixture_paths(FIXTURES, hazards=False)
 
 
 @cache
@@ -34,6 +36,7 @@ def every(prefix: str) -> pytest.MarkDecorator:
 
 def simulate(source: str, name: str) -> tuple[object, Counts]:
     """The result of a function on the simulated device, and its copies."""
+    torch.manual_seed(0)
     with module(source) as loaded, simulated_cuda() as counts:
         ran = outcome(lambda: getattr(loaded, name)(torch.device("cuda", 0)))
         assert ran.error is None, ran.error
@@ -44,7 +47,8 @@ def simulate(source: str, name: str) -> tuple[object, Counts]:
 @pytest.mark.parametrize("unsafe", [True, False], ids=["all", "safe"])
 def test_case_gives_the_same(code: str, function: Function, unsafe: bool) -> None:
     before, _ = simulate(text(code), function.name)
-    after, _ = simulate(text_after(code, unsafe), function.name)
+    after, counts = simulate(text_after(code, unsafe), function.name)
+    assert not counts.races, "a pinned source is written to while it is copied"
     assert tensors(before), "nothing to compare"
     assert not differences(before, after)
 
@@ -53,19 +57,17 @@ def test_case_gives_the_same(code: str, function: Function, unsafe: bool) -> Non
 def test_case_waits_less(code: str, function: Function) -> None:
     _, before = simulate(text(code), function.name)
     _, after = simulate(text_after(code, unsafe=True), function.name)
-    assert before.waited
+    assert before.waited or (before.staged and code in STAGED_RULES)
     if function.fixable and all(kind != "display-only" for _, kind in function.markers):
         assert after.waited == 0
         assert after.staged <= STAGED.get((code, function.name), 0)
     elif function.fixable:
-        assert after.waited < before.waited
+        assert (after.waited, after.staged) < (before.waited, before.staged)
     else:
-        assert after.waited == before.waited
+        assert (after.waited, after.staged) == (before.waited, before.staged)
 
 
 STAGED = {
-    ("HTD202", "case_views_between"): 2,
-    ("HTD203", "case_views_between"): 1,
     ("HTD203", "case_strided_array"): 1,
 }
 """Pinned copies whose source has gaps: staged, so that they may hold the host, but not waited for."""
@@ -99,6 +101,11 @@ def test_safe_fixes_on_a_machine_without_an_accelerator(code: str) -> None:
     assert ran >= RUN_ANYWHERE[code]
 
 
+def _put_in(tensor: torch.Tensor, index: object, value: object) -> torch.Tensor:
+    tensor[index] = value
+    return tensor
+
+
 def test_the_simulation_counts_what_was_measured() -> None:
     """Against the truth table measured on an H200: the forms that the fixtures use."""
     table = {
@@ -121,11 +128,38 @@ def test_the_simulation_counts_what_was_measured() -> None:
         "torch.cuda.LongTensor(2)": (0, 0),
         "torch.as_tensor([1, 2], device='cuda')": (1, 0),
         "torch.as_tensor(torch.zeros(2, device='cuda'), device='cuda')": (0, 0),
+        "torch.zeros(4, device='cuda')[[1, 2]]": (1, 0),
+        "torch.zeros(2, device='cuda').copy_(torch.ones(2))": (1, 0),
+        "torch.zeros(2, device='cuda').copy_(torch.ones(2), True)": (0, 1),
+        "torch.zeros(2, device='cuda').copy_(torch.ones(2, pin_memory=True))": (1, 0),
+        "torch.zeros(2, device='cuda').copy_(torch.ones(2, pin_memory=True), non_blocking=True)": (0, 0),
+        "torch.zeros(2, 4, device='cuda')[:, ::2].copy_(torch.ones(2, 2, pin_memory=True), True)": (0, 1),
+        "torch.zeros(2, 4, device='cuda')[1:].copy_(torch.ones(4, pin_memory=True), True)": (0, 0),
+        "torch.zeros(2, device='cuda').copy_(torch.ones(2, device='cuda'))": (0, 0),
+        "torch.ones(3, pin_memory=True).expand(2, 3).to('cuda', non_blocking=True)": (0, 1),
+        "torch.zeros(4, device='cuda')[np.array([1, 2])]": (1, 0),
+        "torch.zeros(4, device='cuda')[range(2)]": (1, 0),
+        "torch.zeros(4, device='cuda')[torch.tensor([1, 2])]": (1, 0),
+        "torch.zeros(2, device='cuda')[torch.tensor([True, False])]": (0, 0),
+        "torch.zeros(4, device='cuda')[torch.arange(2, device='cuda')]": (0, 0),
+        "torch.zeros(4, 4, device='cuda')[(1, 2)]": (0, 0),
+        "torch.zeros(4, device='cuda')[1:3]": (0, 0),
+        "put_in(torch.zeros(4, device='cuda'), 1, 3.0)": (1, 0),
+        "put_in(torch.zeros(4, 4, device='cuda'), 1, 3.0)": (0, 0),
+        "put_in(torch.zeros(4, device='cuda'), [1, 2], 3.0)": (2, 0),
+        "put_in(torch.zeros(4, device='cuda'), torch.arange(2, device='cuda'), 3.0)": (1, 0),
+        "put_in(torch.ones(4, device='cuda'), torch.ones(4, device='cuda') > 0, 3.0)": (0, 0),
+        "put_in(torch.zeros(4, device='cuda'), slice(2), torch.ones(2))": (1, 0),
+        "torch.where(torch.ones(2, device='cuda') > 0, torch.ones(2, device='cuda'), torch.tensor(0.0))": (
+            1,
+            0,
+        ),
+        "torch.where(torch.ones(2, device='cuda') > 0, torch.ones(2, device='cuda'), 0.0)": (0, 0),
         "torch.tensor([1, 2]).type_as(torch.zeros(2, device='cuda'))": (1, 0),
     }
     for expression, expected in table.items():
         with simulated_cuda() as counts:
-            result = eval(expression, {"torch": torch})
+            result = eval(expression, {"torch": torch, "np": np, "put_in": _put_in})
         assert (counts.waited, counts.staged) == expected, expression
         assert result.device.type == "cuda", expression
 
@@ -140,7 +174,18 @@ def test_the_simulation_counts_what_was_measured() -> None:
     ],
 )
 def test_the_simulation_raises_where_torch_does(expression: str) -> None:
-    import numpy as np
-
     with simulated_cuda(), pytest.raises((RuntimeError, TypeError)):
         eval(expression, {"torch": torch, "np": np})
+
+
+@pytest.mark.parametrize(("wait", "races"), [("", 1), ("torch.cuda.synchronize()", 0)])
+def test_the_simulation_sees_a_source_written_to_too_early(wait: str, races: int) -> None:
+    lines = [
+        "host = torch.ones(3, pin_memory=True)",
+        "host.to('cuda', non_blocking=True)",
+        wait,
+        "host.zero_()",
+    ]
+    with simulated_cuda() as counts:
+        exec("\n".join(lines), {"torch": torch})
+    assert counts.races == races

@@ -141,6 +141,40 @@ REWRITTEN = {
     "y = torch.eye(3).view(torch.uint8).to(d, torch.float64)": (
         "y = torch.eye(3, pin_memory=True).view(torch.uint8).to(d, torch.float64, non_blocking=True)"
     ),
+    "y = torch.tensor(xs)[::2].to(d)": "y = torch.tensor(xs)[::2].clone().pin_memory().to(d, non_blocking=True)",
+    # moves of pinned tensors
+    "y = torch.tensor(xs, pin_memory=True).to(d)": "y = torch.tensor(xs, pin_memory=True).to(d, non_blocking=True)",
+    "y = x.pin_memory().cuda(0, False)": "y = x.pin_memory().cuda(0, True)",
+    "y = x.pin_memory().type_as(ys)": "y = x.pin_memory().to(ys, non_blocking=True)",
+    "y = torch.zeros(9, 9, pin_memory=True)[:, 1:].to(d)": (
+        "y = torch.zeros(9, 9, pin_memory=True)[:, 1:].clone().pin_memory().to(d, non_blocking=True)"
+    ),
+    # moves that are not to block
+    "y = torch.from_numpy(a).to(d, non_blocking=True)": (
+        "y = torch.from_numpy(a).pin_memory().to(d, non_blocking=True)"
+    ),
+    "y = torch.tensor(xs).cuda(0, True)": "y = torch.tensor(xs, pin_memory=True).cuda(0, True)",
+    "y = torch.zeros(len(xs)).to(d, torch.int32, True)": "y = torch.zeros(len(xs), device=d, dtype=torch.int32)",
+    "y = x.pin_memory()[:, ::2].to(d, non_blocking=True)": (
+        "y = x.pin_memory()[:, ::2].clone().pin_memory().to(d, non_blocking=True)"
+    ),
+    # copies
+    "x.copy_(torch.tensor(xs))": "x.copy_(torch.tensor(xs, pin_memory=True), non_blocking=True)",
+    "x.copy_(torch.tensor(xs), False)": "x.copy_(torch.tensor(xs, pin_memory=True), True)",
+    "x[:2].copy_(src=torch.from_numpy(a))": "x[:2].copy_(src=torch.from_numpy(a).pin_memory(), non_blocking=True)",
+    "x.copy_(torch.from_numpy(a) + 1)": "x.copy_((torch.from_numpy(a) + 1).pin_memory(), non_blocking=True)",
+    "x.copy_(torch.zeros(len(xs)))": "x.fill_(0)",
+    "x.copy_(torch.tensor(0.5))": "x.fill_(0.5)",
+    "x[:, :2].copy_(torch.tensor(xs))": (
+        "x[:, :2].copy_(torch.tensor(xs, pin_memory=True).to(x.device, non_blocking=True))"
+    ),
+    "x.view(-1)[::2].copy_(-torch.from_numpy(a))": (
+        "x.view(-1)[::2].copy_((-torch.from_numpy(a)).pin_memory().to(x.device, non_blocking=True))"
+    ),
+    "x.copy_(torch.from_numpy(a), non_blocking=True)": "x.copy_(torch.from_numpy(a).pin_memory(), non_blocking=True)",
+    "x[:, 1:].copy_(ys.pin_memory(), non_blocking=True)": (
+        "x[:, 1:].copy_(ys.pin_memory().to(x.device, non_blocking=True), non_blocking=True)"
+    ),
     "y = torch.tensor(0.5).to(d)": "y = torch.full((), 0.5, device=d)",
     "y = torch.tensor([2] * 3, dtype=torch.int32).cuda(1)": (
         'y = torch.full((3,), 2, dtype=torch.int32, device="cuda:1")'

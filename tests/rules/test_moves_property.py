@@ -51,14 +51,22 @@ factories = st.one_of(
         ]
     ),
     st.sampled_from(
-        ["torch.cat([torch.zeros(2), torch.ones(2)])", "torch.zeros(3, requires_grad=True)", "wide"]
+        ["torch.cat([torch.zeros(2), torch.ones(2)])", "torch.zeros(3, requires_grad=True)", "wide", "kept"]
+    ),
+    st.sampled_from(
+        [
+            "torch.ones(2, 3, pin_memory=True)",
+            "torch.arange(6).view(2, 3).pin_memory()",
+            "torch.tensor(xs, pin_memory=True)",
+        ]
     ),
 )
 steps = st.lists(
     st.sampled_from(
         """.view(-1) .reshape(-1) .unsqueeze(0) .unsqueeze(-1) .squeeze() .t() .T .flatten() .repeat(2) .repeat(2,1)
         .expand(2,-1) .expand(2,3) .contiguous() .clone() .float() .long() .half() .bool() .double() .int() [None]
-        [::2] [1:] [0] [:,0] .permute(1,0) .transpose(0,1) .sum(0) .cumsum(0) .detach() .data .mT .add(1) .neg()
+        [::2] [1:] [0] [:,0] [:,:2] [:1] .narrow(0,0,1) .permute(1,0) .transpose(0,1) .sum(0) .cumsum(0) .detach()
+        .data .mT .add(1) .neg()
         .to(torch.float32) .to(dt) .requires_grad_(False) .cpu() .pin_memory() .view_as(x) .expand_as(x) .swapaxes(0,1)
         .unfold(0,2,1)
         .masked_fill(x.bool(),1) .view(torch.uint8) .movedim(0,1) .diagonal() .broadcast_to(2,3)""".split()
@@ -68,7 +76,9 @@ steps = st.lists(
 moves = st.sampled_from(
     """.to(d) .to("cuda") .cuda() .cuda(0) .to(device=d) .to(d,torch.float16) .to("cuda",torch.int64) .to(other)
     .type_as(other) .to(device=d,dtype=dt) .to("cuda",copy=True) .to(d,non_blocking=False) .to(other.device) .to(dt)
-    .to("cuda",dtype=None) .to(x) .cuda(device=d) .to(d,None,False,True) .to("cuda",torch.float64,False)""".split()
+    .to("cuda",dtype=None)
+    .to(d,non_blocking=True) .cuda(0,True) .to("cuda",torch.float64,True) .to(x) .cuda(device=d)
+    .to(d,None,False,True) .to("cuda",torch.float64,False)""".split()
 )
 
 MODULE = """\
@@ -78,11 +88,14 @@ import torch
 def make(n: int, f: float, xs: list, a: np.ndarray, x: torch.Tensor, dt: torch.dtype, d: torch.device):
     other = torch.zeros(1, dtype=torch.float64, device="cuda")
     held = torch.tensor([3, 1, 2])
+    kept = torch.ones(2, 3, pin_memory=True)
+    there = torch.ones(2, 3, dtype=torch.int32, device="cuda")
     wide = torch.ones(3).expand(2, 3)
     if n:
         wide = torch.zeros(2, 3)
     result = {call}
     held.add_(1)
+    kept.add_(1)
     a += 1
     return result
 """
@@ -125,6 +138,8 @@ def disagreement(call: str, values: dict[str, Any]) -> str:
     lines = differences(first.value, second.value)
     if waits.waited and fewer.waited >= waits.waited:
         lines.append("waits as before")
+    if fewer.races > waits.races:
+        lines.append("a source is written to while it is copied")
     return "\n".join(f"{call} -> {new}: {line}" for line in lines)
 
 
@@ -132,3 +147,19 @@ def disagreement(call: str, values: dict[str, Any]) -> str:
 @given(st.tuples(factories, steps, moves).map("".join), arguments)
 def test_a_safe_fix_of_a_move_gives_the_same_tensor(call: str, values: dict[str, Any]) -> None:
     assert not disagreement(call, values)
+
+
+copies = st.sampled_from(
+    """{y}.copy_({x}) {y}.copy_({x},True) {y}.copy_({x},non_blocking=True) {y}[:,:1].copy_({x}) {y}[1:].copy_({x})
+    {y}[:,::2].copy_({x},non_blocking=True) {y}[0].copy_({x}) {y}.t().copy_({x})
+    {y}.view(-1).copy_({x},False)""".split()
+)
+targets = st.sampled_from(["other", "there", "(there if n else other)", "there.data"])
+
+
+@settings(max_examples=250, deadline=None, derandomize=True)
+@given(factories, steps, copies, targets, arguments)
+def test_a_safe_fix_of_a_copy_leaves_the_same_in_the_destination(
+    factory: str, views: str, copy: str, target: str, values: dict[str, Any]
+) -> None:
+    assert not disagreement(copy.format(y=target, x=factory + views), values)

@@ -1,0 +1,79 @@
+"""The bodies of functions of modules that are only looked into: dropped, and parsed again when one is run.
+
+Of most functions of a project nothing is ever asked, and syntax trees take thirty times the memory of their text.
+What is parsed again is the same text, so whatever is worked out of it is the same.
+"""
+
+from __future__ import annotations
+
+import ast
+
+from h2dlint.analysis.outline import FunctionInfo, FunctionNode, Outline, outline_function
+from h2dlint.syntax.source import SourceText
+
+
+class Bodies:
+    """The bodies of one module's functions.
+
+    Args:
+        source: text of the module.
+        outline: of the module, which has been run; its tree is taken apart, and with it what is nested in functions.
+    """
+
+    def __init__(self, source: SourceText, outline: Outline) -> None:
+        self._source = source
+        self._outline = outline
+        outline.functions = [function for function in outline.functions if function.parent is None]
+        for function in outline.functions:
+            function.node.body = []
+            function.bodies = self
+        for cls in outline.class_by_node.values():
+            cls.node.body = []
+        outline.tree.body = []
+        # By ``id`` of nodes that are gone.
+        outline.by_node.clear()
+        outline.class_by_node.clear()
+
+    def load(self, function: FunctionInfo) -> None:
+        """Give a function its body back."""
+        found = self._parse(function.node)
+        function.node.body = found.body
+        function.bodies = None
+        outline_function(self._outline, function)
+
+    def _parse(self, node: FunctionNode) -> FunctionNode:
+        text = self.text(node)
+        indented = text[:1].isspace()
+        try:
+            tree = ast.parse("if 1:\n" + text if indented else text)
+        except SyntaxError:
+            # A line of it continues with less indentation than CPython takes at the start of a text.
+            return _at(ast.parse(self._source.text), node)
+        ast.increment_lineno(tree, _first_line(node) - (2 if indented else 1))
+        return _at(tree, node)
+
+    def text(self, node: FunctionNode) -> str:
+        """The text of a function, whole lines."""
+        starts = self._source.line_starts
+        end = node.end_lineno or node.lineno
+        stop = starts[end] if end < len(starts) else len(self._source.text)
+        return self._source.text[starts[_first_line(node) - 1] : stop]
+
+
+def _first_line(node: FunctionNode) -> int:
+    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+
+
+def _at(tree: ast.Module, wanted: FunctionNode) -> FunctionNode:
+    """The function at the place of one that was parsed before."""
+    blocks: list[ast.AST] = [tree]
+    for block in blocks:
+        for node in ast.iter_child_nodes(block):
+            if (
+                isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+                and (node.lineno, node.col_offset) == (wanted.lineno, wanted.col_offset)
+            ):  # fmt: skip
+                return node
+            if isinstance(node, (ast.stmt, ast.excepthandler, ast.match_case)):
+                blocks.append(node)
+    raise LookupError(wanted.name)

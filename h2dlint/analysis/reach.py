@@ -1,0 +1,394 @@
+"""Which functions of a project run per step or request, and which only once: the call graph, and what is reached in it.
+
+It is built from a cheap look at every file (``scan``). A name is resolved through imports, ``self.m`` through base
+classes and those that override it, and ``x.m()`` on an object of unknown class by the method's name, where few classes
+define it and it is no everyday word.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+
+from h2dlint.analysis.heat import CONSTRUCTORS, Names, cold_by_name, cold_by_path, is_cached
+from h2dlint.analysis.scan import Class, File, Function
+from h2dlint.model import Context
+
+MAX_CLASSES = 3
+"""A method is looked up by its name alone where at most so many classes define it."""
+MAX_HOPS = 8
+"""Modules that a name is handed on through."""
+SHOWN = 4
+"""Links of a chain that are shown."""
+
+_COMMON = frozenset(
+    name for kind in (list, dict, set, str, bytes, int, float, tuple) for name in vars(kind) if name[0] != "_"
+) | frozenset(
+    """add apply build call cancel check clean cleanup clone close compile config configure connect contiguous convert
+    cpu create cuda debug delete destroy detach device disable done empty enable error execute exists exit export fetch
+    fill finish fit flush free from_config full info init initialize is_available is_empty item launch length list load
+    log main mean merge name new next numpy ones open parse path post prepare print process push put query read record recv
+    register release reload remove reset reshape resize resume run save scale search seek select send set setup shape
+    shutdown size sleep start state status stop submit sum sync test to tolist transform type unregister validate view
+    wait warning write zeros""".split()
+)
+"""Method names that say nothing of the class."""
+
+Verdict = tuple[Context, str]
+
+
+class CallGraph:
+    """The functions of a project, and what each one calls.
+
+    Args:
+        files: scanned, in order of path.
+        find: the file of a module, given the importing file and a dotted name.
+        root: absolute path of the project's folder: where a file lies in it can make it cold.
+        entry_points: patterns that are added to those known here.
+    """
+
+    def __init__(
+        self,
+        files: Iterable[File],
+        find: Callable[[str, str], str | None],
+        root: str,
+        entry_points: tuple[str, ...],
+    ) -> None:
+        self._files = {file.path: file for file in files}
+        self._find = find
+        self._cold_files = {path for path in self._files if cold_by_path(_within(path, root))}
+        self._names = Names(entry_points)
+        self._methods: dict[str, list[Function]] = {}
+        self._bases: dict[Class, list[Class]] = {}
+        self._below: dict[Class, list[Class]] = {}
+        self._known: dict[tuple[str, str], Function | Class | None] = {}
+        self._link_classes()
+        self._vague: dict[str, list[Function]] = {}
+        self._loose: set[str] = set()
+        self._calls: dict[Function, dict[Function, bool]] = {}
+        self._loops: dict[Function, list[Function]] = {}
+        for function in self._functions():
+            if function.file.path not in self._cold_files:
+                self._calls[function] = self._edges(function)
+        self._collect_loose()
+        self._verdicts = self._reach()
+        self._forget()
+
+    def of(self, path: str, name: str) -> Verdict | None:
+        """How often a function runs, and one line that says why; ``None`` where nothing is known.
+
+        Args:
+            path: absolute path of the file.
+            name: ``Class.method``, with the names of enclosing functions in front.
+        """
+        return self._verdicts.get((path, name))
+
+    def private(self, path: str, short: str) -> bool:
+        """No other file of the project mentions a name that starts with an underscore."""
+        return self._private.get(short, path) == path
+
+    def _functions(self) -> Iterator[Function]:
+        for file in self._files.values():
+            yield from file.functions.values()
+
+    def _link_classes(self) -> None:
+        for file in self._files.values():
+            for cls in file.classes.values():
+                for name, method in cls.methods.items():
+                    self._methods.setdefault(name, []).append(method)
+                bases = [self._class(file, name) for name in cls.bases]
+                self._bases[cls] = [base for base in bases if base is not None and base is not cls]
+                for base in self._bases[cls]:
+                    self._below.setdefault(base, []).append(cls)
+
+    # What names mean
+
+    def _class(self, file: File, name: str) -> Class | None:
+        found = self._meaning(file, name)
+        return found if isinstance(found, Class) else None
+
+    def _meaning(self, file: File, name: str) -> Function | Class | None:
+        key = (file.path, name)
+        if key not in self._known:
+            self._known[key] = self._named(file, name, set())
+        return self._known[key]
+
+    def _named(self, file: File, name: str, seen: set[tuple[str, str]]) -> Function | Class | None:
+        """What a dotted name means at the top of a file."""
+        if (file.path, name) in seen or len(seen) > MAX_HOPS:
+            return None
+        seen.add((file.path, name))
+        own = file.functions.get(name) or file.classes.get(name)
+        if own is not None:
+            return own
+        head, _, rest = name.partition(".")
+        target = file.imports.get(head)
+        if target is not None:
+            return self._imported(file, target + ("." + rest if rest else ""), seen)
+        for module in file.stars:
+            joint = "" if module.endswith(".") else "."
+            found = self._imported(file, f"{module}{joint}{name}", seen)
+            if found is not None:
+                return found
+        return None
+
+    def _imported(self, file: File, target: str, seen: set[tuple[str, str]]) -> Function | Class | None:
+        bare = target.lstrip(".")
+        dots = target[: len(target) - len(bare)]
+        parts = bare.split(".")
+        if not dots and self._find(file.path, parts[0]) is None:
+            return None
+        for cut in range(len(parts) - 1, -1 if dots else 0, -1):
+            path = self._find(file.path, dots + ".".join(parts[:cut]))
+            module = self._files.get(path) if path is not None else None
+            if module is not None:
+                return self._named(module, ".".join(parts[cut:]), seen)
+        return None
+
+    def _method(self, cls: Class, name: str) -> list[Function]:
+        """The methods that ``self.name`` may be: the inherited one, and those that override it."""
+        found: dict[Function, None] = {}
+        todo, seen = deque([cls]), {cls}
+        while todo:
+            here = todo.popleft()
+            if name in here.methods:
+                found[here.methods[name]] = None
+                break
+            fresh = [base for base in self._bases[here] if base not in seen]
+            seen.update(fresh)
+            todo.extend(fresh)
+        todo, seen = deque(self._below.get(cls, ())), {cls}
+        while todo:
+            here = todo.popleft()
+            if here in seen:
+                continue
+            seen.add(here)
+            if name in here.methods:
+                found[here.methods[name]] = None
+            todo.extend(self._below.get(here, ()))
+        return list(found)
+
+    def _constructors(self, cls: Class) -> list[Function]:
+        for name in CONSTRUCTORS:
+            found = [method for method in self._method(cls, name) if method.owner is cls]
+            if found:
+                return found
+        return []
+
+    # Edges
+
+    def _edges(self, function: Function) -> dict[Function, bool]:
+        """What a function calls, or hands on (``False``)."""
+        found: dict[Function, bool] = {}
+        loops: dict[Function, None] = {}
+        looped = set(function.looped)
+        for chain in dict.fromkeys(function.mentions):
+            called = chain.endswith("(")
+            for callee in self._meant(function, chain.rstrip("("), called):
+                if callee is function or callee.file.path in self._cold_files:
+                    continue
+                found[callee] = found.get(callee, True) and called
+                if called and chain in looped:
+                    loops[callee] = None
+        if loops:
+            self._loops[function] = list(loops)
+        return found
+
+    def _meant(self, function: Function, chain: str, called: bool) -> Iterable[Function]:
+        """The functions that a dotted name may be."""
+        if chain[0] == "$":
+            return ()
+        head, _, last = chain.rpartition(".")
+        if not head and last == chain:
+            return self._bare(function, chain, called)
+        owner = _owner(function)
+        if head in ("self", "cls") and owner is not None:
+            found = self._method(owner, last)
+            if found:
+                return found
+        elif head and not head.startswith(("self.", "cls.")):
+            named = self._meaning(function.file, chain)
+            if named is not None:
+                return self._as_called(named, called)
+            cls = self._class(function.file, head)
+            if cls is not None:
+                return self._method(cls, last)
+        methods = self._methods.get(last, [])
+        if not called or last.startswith("__"):
+            return ()
+        if len(methods) > MAX_CLASSES or last in _COMMON:
+            if methods:
+                self._vague.setdefault(last, []).append(function)
+            return ()
+        return methods
+
+    def _bare(self, function: Function, name: str, called: bool) -> Iterable[Function]:
+        outer: Function | None = function
+        while outer is not None:
+            inner = function.file.functions.get(f"{outer.name}.{name}")
+            if inner is not None and inner.owner is None:
+                return (inner,)
+            outer = outer.outer
+        if hasattr(builtins, name) and name not in function.file.functions:
+            return ()
+        named = self._meaning(function.file, name)
+        return self._as_called(named, called) if named is not None else ()
+
+    def _as_called(self, named: Function | Class, called: bool) -> Iterable[Function]:
+        if isinstance(named, Function):
+            return (named,)
+        return self._constructors(named) if called else ()
+
+    def _collect_loose(self) -> None:
+        """Names that are mentioned where it cannot be said what they are called by, or from."""
+        self._private: dict[str, str] = {}
+        for file in self._files.values():
+            cold = file.path in self._cold_files
+            chains = [file.mentions, *(function.mentions for function in file.functions.values())]
+            if not cold:
+                self._loose.update(_last(chain) for chain in file.mentions)
+                if file.path.endswith("__init__.py"):
+                    self._loose.update(target.rpartition(".")[2] for target in file.imports.values())
+                for function in file.functions.values():
+                    self._loose.update(chain[1:] for chain in function.mentions if chain[0] == "$")
+            names = {_last(chain) for part in chains for chain in part}
+            names.update(target.rpartition(".")[2] for target in file.imports.values())
+            for name in names:
+                if name[0] == "_":
+                    known = self._private.setdefault(name, file.path)
+                    if known != file.path:
+                        self._private[name] = ""
+
+    # Verdicts
+
+    def _reach(self) -> dict[tuple[str, str], Verdict]:
+        cold: dict[Function, str] = {}
+        hot: dict[Function, str] = {}
+        chains: dict[Function, tuple[str, ...]] = {}
+        for function in self._calls:
+            owner = function.owner.name if function.owner is not None else None
+            why = cold_by_name(function.short, function.name, owner, function.decorators)
+            if why:
+                cold[function] = why
+            elif self._names.entry(function.short, function.name):
+                hot[function] = f"hot: {function.name} is an entry point"
+                chains[function] = (function.name,)
+        self._spread(hot, cold, chains)
+        self._inherit_cold(hot, cold)
+        for function, callees in self._loops.items():
+            if function in cold or function in hot:
+                continue
+            for callee in callees:
+                if callee not in hot and callee not in cold:
+                    hot[callee] = f"hot: called in a loop of {function.name}"
+                    chains[callee] = (function.name, callee.name)
+        self._spread(hot, cold, chains)
+        verdicts: dict[tuple[str, str], Verdict] = {}
+        for function in self._calls:
+            key = (function.file.path, function.name)
+            if function in hot:
+                verdicts[key] = (Context.HOT, hot[function])
+            elif function in cold:
+                verdicts[key] = (Context.COLD, cold[function])
+        return verdicts
+
+    def _spread(
+        self, hot: dict[Function, str], cold: dict[Function, str], chains: dict[Function, tuple[str, ...]]
+    ) -> None:
+        """What hot functions call is hot, unless it is cold by its name."""
+        todo = deque(hot)
+        while todo:
+            function = todo.popleft()
+            chain = chains[function]
+            for callee in self._calls.get(function, ()):
+                if callee in hot or callee not in self._calls:
+                    continue
+                if callee in cold and not self._made_per_step(callee):
+                    continue
+                hot[callee] = "hot: reached from " + " -> ".join(_shortened(chain))
+                chains[callee] = (*chain, callee.name)
+                todo.append(callee)
+
+    def _made_per_step(self, function: Function) -> bool:
+        """The constructor of a class that is no module."""
+        return (
+            function.short in CONSTRUCTORS
+            and function.owner is not None
+            and not self._is_module(function.owner)
+        )
+
+    def _is_module(self, cls: Class) -> bool:
+        todo, seen = [cls], {cls}
+        while todo:
+            here = todo.pop()
+            if any(base.endswith("Module") for base in here.bases):
+                return True
+            fresh = [base for base in self._bases[here] if base not in seen]
+            seen.update(fresh)
+            todo.extend(fresh)
+        return False
+
+    def _inherit_cold(self, hot: dict[Function, str], cold: dict[Function, str]) -> None:
+        """A function is cold where all that calls it was seen, and is cold."""
+        callers: dict[Function, list[Function]] = {}
+        handed: set[Function] = set()
+        for function, callees in self._calls.items():
+            for callee, called in callees.items():
+                callers.setdefault(callee, []).append(function)
+                if not called:
+                    handed.add(callee)
+        waiting = [
+            function
+            for function in callers
+            if function not in hot
+            and function not in cold
+            and function not in handed
+            and not function.short.startswith("__")
+            and function.short not in self._loose
+            and all(
+                is_cached((name,)) or name in ("staticmethod", "classmethod") for name in function.decorators
+            )
+        ]
+        while True:
+            fresh = {}
+            for function in waiting:
+                known = [
+                    c for c in (*callers[function], *self._vague.get(function.short, ())) if c is not function
+                ]
+                if known and all(caller in cold for caller in known):
+                    fresh[function] = f"cold: called only from {known[0].name}"
+            if not fresh:
+                return
+            cold.update(fresh)
+            waiting = [function for function in waiting if function not in fresh]
+
+    def _forget(self) -> None:
+        """Only the verdicts are asked for."""
+        self._files.clear()
+        self._methods.clear()
+        self._bases.clear()
+        self._below.clear()
+        self._known.clear()
+        self._vague.clear()
+        self._loose.clear()
+        self._calls.clear()
+        self._loops.clear()
+
+
+def _owner(function: Function | None) -> Class | None:
+    while function is not None and function.owner is None:
+        function = function.outer
+    return function.owner if function is not None else None
+
+
+def _within(path: str, root: str) -> str:
+    return path[len(root) :].replace("\\", "/").lstrip("/") if path.startswith(root) else path
+
+
+def _last(chain: str) -> str:
+    return chain.rstrip("(").lstrip("$").rpartition(".")[2]
+
+
+def _shortened(chain: tuple[str, ...]) -> tuple[str, ...]:
+    return chain if len(chain) <= SHOWN else (chain[0], "..", *chain[2 - SHOWN :])

@@ -1,0 +1,207 @@
+"""A cheap look at one file: its functions and classes, what it imports, and what each function mentions.
+
+The text is scanned by regular expressions and by indentation: nothing is parsed, because a project has thousands of
+files that no finding is in. What this gets wrong can change how hot a finding is said to be, and nothing else.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from dataclasses import dataclass, field
+from sys import intern
+
+_QUOTED = re.compile(
+    r"""\#[^\n]*|"{3}[^"\\]*(?:(?:\\.|"(?!""))[^"\\]*)*"{3}|'{3}[^'\\]*(?:(?:\\.|'(?!''))[^'\\]*)*'{3}
+    |"(?P<a>(?:\\.|[^"\\\n])*)"|'(?P<b>(?:\\.|[^'\\\n])*)'""",
+    re.DOTALL | re.VERBOSE,
+)
+_LINE = re.compile(
+    r"^([ \t]*)(?:(?:async[ \t]+)?(def|class|for|while)\b[ \t]*([^\W\d]\w*)?|@([\w.]*)|[^\s)\]}@])",
+    re.MULTILINE,
+)
+_BASES = re.compile(r"[ \t]*\(([^()]*(?:\([^()]*\)[^()]*)*)\)")
+_FROM = re.compile(r"^[ \t]*from[ \t]+([.\w]+)[ \t]+import[ \t]*(\([^)]*\)|(?:[^\n;\\]|\\\n)*)", re.MULTILINE)
+_IMPORT = re.compile(r"^[ \t]*import[ \t]+((?:[^\n;\\]|\\\n)*)", re.MULTILINE)
+_CHAIN = re.compile(r"[$.]?[^\W\d]\w*(?:\.[^\W\d]\w*)*\(?")
+_IGNORED = frozenset(keyword.kwlist) | frozenset(f"{word}(" for word in keyword.kwlist) | {"self", "cls"}
+_IGNORED |= {"r", "R", "b", "B", "u", "U", "f", "F", "rb", "br", "fr", "rf", "Rb", "bR"}  # of strings
+_TAB = 8
+
+
+@dataclass(eq=False, slots=True)
+class Function:
+    """A function or method.
+
+    Args:
+        name: ``Class.method``, with the names of enclosing functions in front.
+        short: its own name.
+        file: that defines it.
+        owner: the class whose body defines it.
+        outer: the function that it is nested in.
+        decorators: dotted, without arguments.
+        mentions: dotted names in its body: ``f(`` where it is called, ``f`` where it is not, ``.m(`` on what is not
+            a name, ``$f`` for a string that is a name.
+        looped: those in its loops.
+    """
+
+    name: str
+    short: str
+    file: File
+    owner: Class | None
+    outer: Function | None
+    decorators: tuple[str, ...] = ()
+    mentions: tuple[str, ...] = ()
+    looped: tuple[str, ...] = ()
+
+
+@dataclass(eq=False, slots=True)
+class Class:
+    """A class, its bases as they are written, and its methods."""
+
+    name: str
+    file: File
+    bases: tuple[str, ...] = ()
+    methods: dict[str, Function] = field(default_factory=dict)
+
+
+@dataclass(eq=False, slots=True)
+class File:
+    """One file.
+
+    Args:
+        path: absolute.
+        functions, classes: by their names, ``Class.method``.
+        imports: what a name stands for: a dotted name, with dots in front if relative.
+        stars: modules all of whose names are imported.
+        mentions: what runs when the file is imported mentions.
+    """
+
+    path: str
+    functions: dict[str, Function] = field(default_factory=dict)
+    classes: dict[str, Class] = field(default_factory=dict)
+    imports: dict[str, str] = field(default_factory=dict)
+    stars: list[str] = field(default_factory=list)
+    mentions: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Scope:
+    indent: int
+    function: Function | None
+    owner: Class | None = None
+    loop: bool = False
+    prefix: str = ""
+
+
+def scan(path: str, text: str) -> File:
+    """Look at a file.
+
+    Args:
+        path: absolute path.
+        text: what is in it.
+    """
+    text = _QUOTED.sub(_unquoted, text)
+    file = File(path)
+    _imports(text, file)
+    scopes = [_Scope(-1, None)]
+    decorators: list[str] = []
+    start = 0
+    for match in _LINE.finditer(text):
+        space, word, name, decorator = match.groups()
+        indent = len(space.expandtabs(_TAB)) if "\t" in space else len(space)
+        if indent <= scopes[-1].indent:
+            _mention(text[start : match.start()], scopes[-1], file)
+            start = match.start()
+            while indent <= scopes[-1].indent:
+                scopes.pop()
+        if decorator is not None:
+            decorators.append(decorator)
+        if word is None:
+            continue
+        scope = scopes[-1]
+        end = _end_of_line(text, match.end())
+        if word in ("for", "while"):
+            _mention(text[start:end], scope, file)
+            scopes.append(_Scope(indent, scope.function, None, True, scope.prefix))
+        elif name is not None:
+            _mention(text[start : match.start()], scope, file)
+            full = intern(scope.prefix + name)
+            if word == "def":
+                inner = _define(file, scope, full, intern(name), tuple(decorators))
+                scopes.append(_Scope(indent, inner, None, False, full + "."))
+                # ``def f(): return g()``
+                colon = text.rfind(":", match.end(), end)
+                end = colon + 1 if colon >= 0 else match.end()
+            else:
+                bases = _BASES.match(text, match.end())
+                if bases is not None:
+                    end = max(end, bases.end())
+                cls = file.classes.setdefault(full, Class(full, file))
+                cls.bases += _names(bases.group(1)) if bases is not None else ()
+                scopes.append(_Scope(indent, scope.function, cls, False, full + "."))
+            decorators = []
+        else:
+            continue
+        start = end
+    _mention(text[start:], scopes[-1], file)
+    return file
+
+
+def _define(file: File, scope: _Scope, full: str, name: str, decorators: tuple[str, ...]) -> Function:
+    function = file.functions.get(full)
+    if function is None:
+        function = file.functions[full] = Function(full, name, file, scope.owner, scope.function, decorators)
+    if scope.owner is not None:
+        scope.owner.methods.setdefault(name, function)
+    return function
+
+
+def _unquoted(match: re.Match[str]) -> str:
+    inner = match.group("a") or match.group("b")
+    return f"${inner} " if inner is not None and inner.isidentifier() else ""
+
+
+def _end_of_line(text: str, position: int) -> int:
+    end = text.find("\n", position)
+    return len(text) if end < 0 else end + 1
+
+
+def _names(bases: str) -> tuple[str, ...]:
+    found = (part.partition("[")[0].strip() for part in bases.split(",") if "=" not in part)
+    return tuple(intern(name) for name in found if name and name.replace(".", "").isidentifier())
+
+
+def _mention(text: str, scope: _Scope, file: File) -> None:
+    found = {intern(chain) for chain in _CHAIN.findall(text)}
+    found -= _IGNORED
+    if not found:
+        return
+    chains = tuple(sorted(found))
+    if scope.function is None:
+        file.mentions += chains
+        return
+    scope.function.mentions += chains
+    if scope.loop:
+        scope.function.looped += chains
+
+
+def _imports(text: str, file: File) -> None:
+    for match in _FROM.finditer(text):
+        module = match.group(1)
+        joint = "" if module.endswith(".") else "."
+        for part in match.group(2).strip("()").replace("\\\n", " ").split(","):
+            name, _, alias = part.strip().partition(" as ")
+            name = name.strip()
+            if name == "*":
+                file.stars.append(module)
+            elif name.isidentifier():
+                file.imports.setdefault(intern(alias.strip() or name), f"{module}{joint}{name}")
+    for match in _IMPORT.finditer(text):
+        for part in match.group(1).replace("\\\n", " ").split(","):
+            name, _, alias = part.strip().partition(" as ")
+            if alias:
+                file.imports.setdefault(intern(alias.strip()), name.strip())
+            elif name.replace(".", "").isidentifier():
+                root = name.strip().partition(".")[0]
+                file.imports.setdefault(intern(root), root)
