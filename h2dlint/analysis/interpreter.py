@@ -144,6 +144,10 @@ class Interpreter(Classes):
         """Run an outermost function (or method) and record what it does."""
         self._run(function, None, None, record=True, depth=0, context=Context(), trace=Trace())
 
+    def release(self) -> None:
+        """Forget everything; nothing may be asked any more."""
+        self.__dict__.clear()
+
     # Functions
 
     def call_function(self, callee: Value, call: tensors.Call, frame: Frame) -> Value | None:

@@ -84,6 +84,11 @@ class ModuleAnalysis:
         """Every subscript of a tensor that ``run`` saw, in order of position."""
         return sorted(self.interpreter.records.subscripts.values(), key=lambda record: record.position)
 
+    def release(self) -> None:
+        """Let go of everything at once: what is left in circles waits for the garbage collector, with its tree."""
+        self.interpreter.release()
+        self.outline.release()
+
     def value(self, node: ast.expr | None) -> Value:
         """What is known of an expression at the place where it stands."""
         if node is None:

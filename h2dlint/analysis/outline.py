@@ -113,6 +113,18 @@ class Outline:
         """Functions that are not nested in another function."""
         return (f for f in self.functions if f.parent is None)
 
+    def release(self) -> None:
+        """Take the circles of functions and classes apart."""
+        for cls in self.class_by_node.values():
+            cls.methods.clear()
+            cls.home = None
+        for function in self.functions:
+            function.home = None
+        self.functions.clear()
+        self.classes.clear()
+        self.by_node.clear()
+        self.class_by_node.clear()
+
     def function_at(self, line: int) -> FunctionInfo | None:
         """The innermost function whose lines hold ``line``."""
         best: FunctionInfo | None = None

@@ -27,8 +27,9 @@ _COMMON = frozenset(
 ) | frozenset(
     """add apply build call cancel check clean cleanup clone close compile config configure connect contiguous convert
     cpu create cuda debug delete destroy detach device disable done empty enable error execute exists exit export fetch
-    fill finish fit flush free from_config full info init initialize is_available is_empty item launch length list load
-    log main mean merge name new next numpy ones open parse path post prepare print process push put query read record recv
+    fill finish fit flush free from_config full info init initialize is_available is_empty item launch length list
+    load log main mean merge name new next numpy ones open parse path post prepare print process push put query read
+    record recv
     register release reload remove reset reshape resize resume run save scale search seek select send set setup shape
     shutdown size sleep start state status stop submit sum sync test to tolist transform type unregister validate view
     wait warning write zeros""".split()

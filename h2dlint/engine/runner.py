@@ -196,8 +196,14 @@ def _check(
 
 def _root(location: Path, settings: Settings) -> Path:
     """The top of a file's project: never the working directory, which says nothing of it."""
-    found = settings.config_file is not None and settings.nested is not None
-    return Path(settings.root) if found else root_without_config(location.parent)
+    if settings.config_file is not None and settings.nested is not None:
+        return Path(settings.root)
+    root = root_without_config(location.parent)
+    if (root / ".git").exists():
+        return root
+    # Of packages, also those around folders without ``__init__.py``.
+    packages = [folder for folder in (root, *root.parents) if (folder / "__init__.py").is_file()]
+    return packages[-1] if packages else root
 
 
 def _within(location: Path, root: Path) -> str:

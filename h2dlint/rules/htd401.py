@@ -193,8 +193,6 @@ def _source(site: Site, case: Case) -> ast.expr | None:
         receiver = site.value(func.value)
         if not _pinned(site.value(source)) or not receiver.device & V.CUDA or not receiver.may(Kind.TENSOR):
             return None
-        if _converts(site.value(source), receiver):
-            return None
         proven = receiver.only(Kind.TENSOR) and receiver.device == V.CUDA
         what = f"destination: {told_of(site.code(func.value), receiver.why)}"
         case.say(what if proven else f"{what}, not known to be on CUDA", _strength(proven, receiver))
@@ -206,8 +204,7 @@ def _source(site: Site, case: Case) -> ast.expr | None:
         move = parse_move(site.node, site.record.method, site.module.interpreter.records.values)
         if move is None or not is_true(move.non_blocking) or not move.device & V.CUDA or move.other:
             return None
-        if move.dtype is not None and _converts(value, site.value(move.dtype)):
-            return None
+        # Of another dtype it is copied as it is, and converted on the device (measured).
         if move.target is None:
             case.say("device: cuda")
         elif not weigh_device(site, move.target, case):
@@ -223,13 +220,6 @@ def _strength(proven: bool, value: Value) -> Confidence:
 
 def _pinned(value: Value) -> bool:
     return value.only(Kind.TENSOR) and value.device == V.CPU and value.memory == V.PINNED
-
-
-def _converts(source: Value, target: Value) -> bool:
-    """Another dtype is wanted, so that a converted temporary is what is copied."""
-    if target.only(Kind.DTYPE):
-        return target.dtype is None or target.dtype != source.dtype
-    return None not in (source.dtype, target.dtype) and source.dtype != target.dtype
 
 
 def _next_call(walk: Rewrites, end: State, site: Site, case: Case) -> str:

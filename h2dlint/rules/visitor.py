@@ -105,17 +105,20 @@ def check(
         ast.parse(source.text)
         return []
     module = ModuleAnalysis(source, path, options, within)
-    interested = _interested(rules)
-    snippets = Snippets(module)
-    findings: list[Finding] = []
-    for record in module.run(lines):
-        for rule in interested(record):
-            findings.extend(rule.check(Site(module, record, path, options, snippets.find)))
-    watching = [rule for rule in rules if rule.subscripts]
-    for subscript in module.subscripts() if watching else ():
-        for rule in watching:
-            findings.extend(
-                rule.check_subscript(SubscriptSite(module, subscript, path, options, snippets.find))
-            )
-    findings.sort(key=lambda finding: finding.sort_key)
-    return annotate(module, findings)
+    try:
+        interested = _interested(rules)
+        snippets = Snippets(module)
+        findings: list[Finding] = []
+        for record in module.run(lines):
+            for rule in interested(record):
+                findings.extend(rule.check(Site(module, record, path, options, snippets.find)))
+        watching = [rule for rule in rules if rule.subscripts]
+        for subscript in module.subscripts() if watching else ():
+            for rule in watching:
+                findings.extend(
+                    rule.check_subscript(SubscriptSite(module, subscript, path, options, snippets.find))
+                )
+        findings.sort(key=lambda finding: finding.sort_key)
+        return annotate(module, findings)
+    finally:
+        module.release()

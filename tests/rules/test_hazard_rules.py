@@ -93,7 +93,6 @@ def test_reported(text: str) -> None:
         "y = buf.to('cuda', non_blocking=unknown)\nbuf.fill_(0)",
         "y = buf.to('cpu', non_blocking=True)\nbuf.fill_(0)",
         "y = buf.to('mps', non_blocking=True)\nbuf.fill_(0)",
-        "y = buf.to('cuda', torch.float16, non_blocking=True)\nbuf.fill_(0)",
         "y = buf.to(gpu, non_blocking=True)\nbuf.fill_(0)",
         "y = buf[:, ::2].to('cuda', non_blocking=True)\nbuf.fill_(0)",
         "y = host.to('cuda', non_blocking=True)\nhost.fill_(0)",
