@@ -32,17 +32,8 @@ DISAGREEMENTS: dict[str, str] = {
         "no rule reads the constructors of sparse tensors: two lists at once, and none takes a pinned source"
     ),
     "nested_tensor([list])": "no rule reads torch.nested, whose layouts the analysis does not know",
-    "gf + np array": "an ndarray as an operand is converted by the operator; no rule reads binary operators",
 }
 """Rows on which the linter is known to be wrong, each with the reason."""
-
-PENDING: dict[str, str] = {
-    "torch.tensor(list,pin).unsqueeze(0).expand(4,-1).to(nb)": (
-        "HTD207: 256 bytes are staged and hold nobody; its effect should be may-block where the size is unknown"
-    ),
-}
-"""TEMPORARY: rows that wait for a rule which is being written, with its code. Empty before the next commit."""
-
 
 @cache
 def figures() -> Mapping[str, Figure]:
@@ -197,8 +188,6 @@ def test_row(name: str) -> None:
     wrong = [why for seed in SEEDS if (why := verdict(name, seed))]
     if name in DISAGREEMENTS:
         assert wrong, "the linter is right now: take the row off the list"
-    elif name in PENDING and wrong:
-        pytest.skip(f"waits for {PENDING[name]}")
     else:
         assert not wrong, f"{ROWS[name].operands}\n{ROWS[name].statement}\n{wrong[0]}"
 
@@ -227,7 +216,6 @@ def test_everything_is_renamed() -> None:
 def test_known_disagreements_are_few_and_exist() -> None:
     assert len(DISAGREEMENTS) <= AT_MOST
     assert set(DISAGREEMENTS) <= set(JUDGED)
-    assert set(PENDING) <= set(JUDGED)
     assert all(reason.strip() for reason in DISAGREEMENTS.values())
 
 

@@ -50,6 +50,7 @@ _COLD_CLASS = re.compile(r"^Test[A-Z]|.*(?:TestCase|Tests)$")
 _COLD_PATH = re.compile(
     r"(?:^|/)(?:tests?|testing|examples?|benchmarks?|scripts|docs?|tutorials?)/|(?:^|/)(?:test_[^/]*|[^/]*_test|conftest|setup)\.py$"
 )
+_CAPTURE = re.compile(r"_?capture(?:_.*)?$")
 _CACHES = frozenset({"cache", "lru_cache", "cached_property"})
 CONSTRUCTORS = ("__init__", "__post_init__")
 
@@ -94,7 +95,7 @@ def cold_by_name(short: str, name: str, owner: str | None, decorators: Iterable[
     """
     if short in CONSTRUCTORS and owner is not None:
         return f"cold: {name} constructs"
-    if _COLD.match(short):
+    if _COLD.match(short) or (owner is not None and "Graph" in owner and _CAPTURE.match(short)):
         return f"cold: {name} by its name"
     if is_cached(decorators):
         return f"cold: {name} is cached"

@@ -12,13 +12,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from h2dlint.analysis.heat import CONSTRUCTORS, Names, cold_by_name, cold_by_path, is_cached
+from h2dlint.analysis.lookup import Lookup
 from h2dlint.analysis.scan import Class, File, Function
 from h2dlint.model import Context
 
 MAX_CLASSES = 3
 """A method is looked up by its name alone where at most so many classes define it."""
-MAX_HOPS = 8
-"""Modules that a name is handed on through."""
 SHOWN = 4
 """Links of a chain that are shown."""
 
@@ -56,19 +55,13 @@ class CallGraph:
         root: str,
         entry_points: tuple[str, ...],
     ) -> None:
-        self._files = {file.path: file for file in files}
-        self._find = find
-        self._cold_files = {path for path in self._files if cold_by_path(_within(path, root))}
+        self._lookup = Lookup(files, find)
+        self._cold_files = {path for path in self._lookup.files if cold_by_path(_within(path, root))}
         self._names = Names(entry_points)
-        self._methods: dict[str, list[Function]] = {}
-        self._bases: dict[Class, list[Class]] = {}
-        self._below: dict[Class, list[Class]] = {}
-        self._known: dict[tuple[str, str], Function | Class | None] = {}
-        self._link_classes()
         self._vague: dict[str, list[Function]] = {}
-        self._loose: set[str] = set()
+        self._loose: set[tuple[str, str]] = set()
         self._calls: dict[Function, dict[Function, bool]] = {}
-        self._loops: dict[Function, list[Function]] = {}
+        self._loops: dict[Function, dict[Function, bool]] = {}
         for function in self._functions():
             if function.file.path not in self._cold_files:
                 self._calls[function] = self._edges(function)
@@ -90,100 +83,16 @@ class CallGraph:
         return self._private.get(short, path) == path
 
     def _functions(self) -> Iterator[Function]:
-        for file in self._files.values():
+        for file in self._lookup.files.values():
             yield from file.functions.values()
-
-    def _link_classes(self) -> None:
-        for file in self._files.values():
-            for cls in file.classes.values():
-                for name, method in cls.methods.items():
-                    self._methods.setdefault(name, []).append(method)
-                bases = [self._class(file, name) for name in cls.bases]
-                self._bases[cls] = [base for base in bases if base is not None and base is not cls]
-                for base in self._bases[cls]:
-                    self._below.setdefault(base, []).append(cls)
-
-    # What names mean
-
-    def _class(self, file: File, name: str) -> Class | None:
-        found = self._meaning(file, name)
-        return found if isinstance(found, Class) else None
-
-    def _meaning(self, file: File, name: str) -> Function | Class | None:
-        key = (file.path, name)
-        if key not in self._known:
-            self._known[key] = self._named(file, name, set())
-        return self._known[key]
-
-    def _named(self, file: File, name: str, seen: set[tuple[str, str]]) -> Function | Class | None:
-        """What a dotted name means at the top of a file."""
-        if (file.path, name) in seen or len(seen) > MAX_HOPS:
-            return None
-        seen.add((file.path, name))
-        own = file.functions.get(name) or file.classes.get(name)
-        if own is not None:
-            return own
-        head, _, rest = name.partition(".")
-        target = file.imports.get(head)
-        if target is not None:
-            return self._imported(file, target + ("." + rest if rest else ""), seen)
-        for module in file.stars:
-            joint = "" if module.endswith(".") else "."
-            found = self._imported(file, f"{module}{joint}{name}", seen)
-            if found is not None:
-                return found
-        return None
-
-    def _imported(self, file: File, target: str, seen: set[tuple[str, str]]) -> Function | Class | None:
-        bare = target.lstrip(".")
-        dots = target[: len(target) - len(bare)]
-        parts = bare.split(".")
-        if not dots and self._find(file.path, parts[0]) is None:
-            return None
-        for cut in range(len(parts) - 1, -1 if dots else 0, -1):
-            path = self._find(file.path, dots + ".".join(parts[:cut]))
-            module = self._files.get(path) if path is not None else None
-            if module is not None:
-                return self._named(module, ".".join(parts[cut:]), seen)
-        return None
-
-    def _method(self, cls: Class, name: str) -> list[Function]:
-        """The methods that ``self.name`` may be: the inherited one, and those that override it."""
-        found: dict[Function, None] = {}
-        todo, seen = deque([cls]), {cls}
-        while todo:
-            here = todo.popleft()
-            if name in here.methods:
-                found[here.methods[name]] = None
-                break
-            fresh = [base for base in self._bases[here] if base not in seen]
-            seen.update(fresh)
-            todo.extend(fresh)
-        todo, seen = deque(self._below.get(cls, ())), {cls}
-        while todo:
-            here = todo.popleft()
-            if here in seen:
-                continue
-            seen.add(here)
-            if name in here.methods:
-                found[here.methods[name]] = None
-            todo.extend(self._below.get(here, ()))
-        return list(found)
-
-    def _constructors(self, cls: Class) -> list[Function]:
-        for name in CONSTRUCTORS:
-            found = [method for method in self._method(cls, name) if method.owner is cls]
-            if found:
-                return found
-        return []
 
     # Edges
 
     def _edges(self, function: Function) -> dict[Function, bool]:
         """What a function calls, or hands on (``False``)."""
         found: dict[Function, bool] = {}
-        loops: dict[Function, None] = {}
-        looped = set(function.looped)
+        loops: dict[Function, bool] = {}
+        looped, served = set(function.looped), set(function.served)
         for chain in dict.fromkeys(function.mentions):
             called = chain.endswith("(")
             for callee in self._meant(function, chain.rstrip("("), called):
@@ -191,9 +100,9 @@ class CallGraph:
                     continue
                 found[callee] = found.get(callee, True) and called
                 if called and chain in looped:
-                    loops[callee] = None
+                    loops[callee] = loops.get(callee, False) or chain in served
         if loops:
-            self._loops[function] = list(loops)
+            self._loops[function] = loops
         return found
 
     def _meant(self, function: Function, chain: str, called: bool) -> Iterable[Function]:
@@ -205,17 +114,20 @@ class CallGraph:
             return self._bare(function, chain, called)
         owner = _owner(function)
         if head in ("self", "cls") and owner is not None:
-            found = self._method(owner, last)
-            if found:
-                return found
-        elif head and not head.startswith(("self.", "cls.")):
-            named = self._meaning(function.file, chain)
+            # What is no method is an attribute that can be called: of it nothing is known.
+            return self._lookup.method(owner, last) or self._lookup.beside(owner, last)
+        if head == "super" and owner is not None:
+            return self._lookup.inherited(owner, last)
+        if head and not head.startswith(("self.", "cls.")):
+            named = self._lookup.meaning(function.file, chain)
             if named is not None:
                 return self._as_called(named, called)
-            cls = self._class(function.file, head)
+            cls = self._lookup.class_(function.file, head)
             if cls is not None:
-                return self._method(cls, last)
-        methods = self._methods.get(last, [])
+                return self._lookup.method(cls, last)
+            if head.partition(".")[0] in function.file.imports:
+                return ()
+        methods = self._lookup.methods.get(last, [])
         if not called or last.startswith("__"):
             return ()
         if len(methods) > MAX_CLASSES or last in _COMMON:
@@ -233,26 +145,28 @@ class CallGraph:
             outer = outer.outer
         if hasattr(builtins, name) and name not in function.file.functions:
             return ()
-        named = self._meaning(function.file, name)
+        named = self._lookup.meaning(function.file, name)
         return self._as_called(named, called) if named is not None else ()
 
     def _as_called(self, named: Function | Class, called: bool) -> Iterable[Function]:
         if isinstance(named, Function):
             return (named,)
-        return self._constructors(named) if called else ()
+        return self._lookup.constructors(named) if called else ()
 
     def _collect_loose(self) -> None:
         """Names that are mentioned where it cannot be said what they are called by, or from."""
         self._private: dict[str, str] = {}
-        for file in self._files.values():
+        for file in self._lookup.files.values():
             cold = file.path in self._cold_files
             chains = [file.mentions, *(function.mentions for function in file.functions.values())]
             if not cold:
-                self._loose.update(_last(chain) for chain in file.mentions)
+                loose = {_last(chain) for chain in file.mentions}
                 if file.path.endswith("__init__.py"):
-                    self._loose.update(target.rpartition(".")[2] for target in file.imports.values())
+                    loose.update(target.rpartition(".")[2] for target in file.imports.values())
                 for function in file.functions.values():
-                    self._loose.update(chain[1:] for chain in function.mentions if chain[0] == "$")
+                    loose.update(chain[1:] for chain in function.mentions if chain[0] == "$")
+                # What is private is meant to be used in its own file.
+                self._loose.update((file.path if name[:1] == "_" else "", name) for name in loose)
             names = {_last(chain) for part in chains for chain in part}
             names.update(target.rpartition(".")[2] for target in file.imports.values())
             for name in names:
@@ -280,10 +194,11 @@ class CallGraph:
         for function, callees in self._loops.items():
             if function in cold or function in hot:
                 continue
-            for callee in callees:
+            for callee, served in callees.items():
                 if callee not in hot and callee not in cold:
                     hot[callee] = f"hot: called in a loop of {function.name}"
-                    chains[callee] = (function.name, callee.name)
+                    if served:
+                        chains[callee] = (function.name, callee.name)
         self._spread(hot, cold, chains)
         verdicts: dict[tuple[str, str], Verdict] = {}
         for function in self._calls:
@@ -298,16 +213,16 @@ class CallGraph:
         self, hot: dict[Function, str], cold: dict[Function, str], chains: dict[Function, tuple[str, ...]]
     ) -> None:
         """What hot functions call is hot, unless it is cold by its name."""
-        todo = deque(hot)
+        todo = deque(function for function in hot if function in chains)
         while todo:
             function = todo.popleft()
             chain = chains[function]
             for callee in self._calls.get(function, ()):
-                if callee in hot or callee not in self._calls:
+                if callee in chains or callee not in self._calls:
                     continue
                 if callee in cold and not self._made_per_step(callee):
                     continue
-                hot[callee] = "hot: reached from " + " -> ".join(_shortened(chain))
+                hot.setdefault(callee, "hot: reached from " + " -> ".join(_shortened(chain)))
                 chains[callee] = (*chain, callee.name)
                 todo.append(callee)
 
@@ -316,19 +231,8 @@ class CallGraph:
         return (
             function.short in CONSTRUCTORS
             and function.owner is not None
-            and not self._is_module(function.owner)
+            and not self._lookup.is_module(function.owner)
         )
-
-    def _is_module(self, cls: Class) -> bool:
-        todo, seen = [cls], {cls}
-        while todo:
-            here = todo.pop()
-            if any(base.endswith("Module") for base in here.bases):
-                return True
-            fresh = [base for base in self._bases[here] if base not in seen]
-            seen.update(fresh)
-            todo.extend(fresh)
-        return False
 
     def _inherit_cold(self, hot: dict[Function, str], cold: dict[Function, str]) -> None:
         """A function is cold where all that calls it was seen, and is cold."""
@@ -346,7 +250,8 @@ class CallGraph:
             and function not in cold
             and function not in handed
             and not function.short.startswith("__")
-            and function.short not in self._loose
+            and ("", function.short) not in self._loose
+            and (function.file.path, function.short) not in self._loose
             and all(
                 is_cached((name,)) or name in ("staticmethod", "classmethod") for name in function.decorators
             )
@@ -366,11 +271,7 @@ class CallGraph:
 
     def _forget(self) -> None:
         """Only the verdicts are asked for."""
-        self._files.clear()
-        self._methods.clear()
-        self._bases.clear()
-        self._below.clear()
-        self._known.clear()
+        del self._lookup
         self._vague.clear()
         self._loose.clear()
         self._calls.clear()

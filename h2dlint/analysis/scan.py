@@ -43,6 +43,7 @@ class Function:
         mentions: dotted names in its body: ``f(`` where it is called, ``f`` where it is not, ``.m(`` on what is not
             a name, ``$f`` for a string that is a name.
         looped: those in its loops.
+        served: those in its ``while`` loops, which run as long as there is work.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Function:
     decorators: tuple[str, ...] = ()
     mentions: tuple[str, ...] = ()
     looped: tuple[str, ...] = ()
+    served: tuple[str, ...] = ()
 
 
 @dataclass(eq=False, slots=True)
@@ -90,7 +92,7 @@ class _Scope:
     indent: int
     function: Function | None
     owner: Class | None = None
-    loop: bool = False
+    loop: str = ""
     prefix: str = ""
 
 
@@ -101,9 +103,9 @@ def scan(path: str, text: str) -> File:
         path: absolute path.
         text: what is in it.
     """
-    text = _QUOTED.sub(_unquoted, text)
+    text = _QUOTED.sub(_unquoted, text).replace("super().", "super.")
     file = File(path)
-    _imports(text, file)
+    text = _imports(text, file)
     scopes = [_Scope(-1, None)]
     decorators: list[str] = []
     start = 0
@@ -123,13 +125,17 @@ def scan(path: str, text: str) -> File:
         end = _end_of_line(text, match.end())
         if word in ("for", "while"):
             _mention(text[start:end], scope, file)
-            scopes.append(_Scope(indent, scope.function, None, True, scope.prefix))
+            scopes.append(
+                _Scope(
+                    indent, scope.function, None, scope.loop if scope.loop == "while" else word, scope.prefix
+                )
+            )
         elif name is not None:
             _mention(text[start : match.start()], scope, file)
             full = intern(scope.prefix + name)
             if word == "def":
                 inner = _define(file, scope, full, intern(name), tuple(decorators))
-                scopes.append(_Scope(indent, inner, None, False, full + "."))
+                scopes.append(_Scope(indent, inner, None, "", full + "."))
                 # ``def f(): return g()``
                 colon = text.rfind(":", match.end(), end)
                 end = colon + 1 if colon >= 0 else match.end()
@@ -139,7 +145,7 @@ def scan(path: str, text: str) -> File:
                     end = max(end, bases.end())
                 cls = file.classes.setdefault(full, Class(full, file))
                 cls.bases += _names(bases.group(1)) if bases is not None else ()
-                scopes.append(_Scope(indent, scope.function, cls, False, full + "."))
+                scopes.append(_Scope(indent, scope.function, cls, "", full + "."))
             decorators = []
         else:
             continue
@@ -184,10 +190,14 @@ def _mention(text: str, scope: _Scope, file: File) -> None:
     scope.function.mentions += chains
     if scope.loop:
         scope.function.looped += chains
+    if scope.loop == "while":
+        scope.function.served += chains
 
 
-def _imports(text: str, file: File) -> None:
-    for match in _FROM.finditer(text):
+def _imports(text: str, file: File) -> str:
+    """Write down what a file imports; the text without it."""
+
+    def names(match: re.Match[str]) -> str:
         module = match.group(1)
         joint = "" if module.endswith(".") else "."
         for part in match.group(2).strip("()").replace("\\\n", " ").split(","):
@@ -197,7 +207,9 @@ def _imports(text: str, file: File) -> None:
                 file.stars.append(module)
             elif name.isidentifier():
                 file.imports.setdefault(intern(alias.strip() or name), f"{module}{joint}{name}")
-    for match in _IMPORT.finditer(text):
+        return ""
+
+    def modules(match: re.Match[str]) -> str:
         for part in match.group(1).replace("\\\n", " ").split(","):
             name, _, alias = part.strip().partition(" as ")
             if alias:
@@ -205,3 +217,6 @@ def _imports(text: str, file: File) -> None:
             elif name.replace(".", "").isidentifier():
                 root = name.strip().partition(".")[0]
                 file.imports.setdefault(intern(root), root)
+        return ""
+
+    return _IMPORT.sub(modules, _FROM.sub(names, text))

@@ -86,8 +86,8 @@ class Settings:
     cold: bool = False
     min_confidence: Confidence = Confidence.MEDIUM
     unsafe_fixes: bool = False
-    follow_imports: bool = False
-    """Look imported names up in the project's other files; slower, and every module stays in memory."""
+    follow_imports: bool = True
+    """Look at the project's other files: what imported names are, and what calls what."""
     output_format: str | None = None
     options: Options = field(default_factory=Options)
     config_file: str | None = None

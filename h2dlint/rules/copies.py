@@ -87,7 +87,10 @@ def _fill(site: Site, found: Movement) -> ast.expr | int | None:
 
 
 def pinned_copy(site: Site, found: Movement) -> Fix:
-    """Rung 2: the source pinned and ``non_blocking=True``; into a strided destination by way of the device."""
+    """Rung 2: the source pinned and ``non_blocking=True``; into a strided destination by way of the device.
+
+    A source that is broadcast there would otherwise be spread out in pageable memory.
+    """
     trust = trust_of(site, found)
     title = "Copy from pinned memory without blocking"
     if found.gap:

@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable
 
 from h2dlint.analysis import layout as L
 from h2dlint.analysis import values as V
-from h2dlint.model import Confidence, Finding, Fix
+from h2dlint.analysis.values import Kind
+from h2dlint.model import Confidence, Effect, Finding, Fix
 from h2dlint.rules.base import Rule
 from h2dlint.rules.copies import pinned_copy
 from h2dlint.rules.movers import COPYING, Movement, read_transfer
 from h2dlint.rules.pinned_moves import pinned_move
-from h2dlint.rules.site import WAITS, Site
+from h2dlint.rules.site import WAITS, Site, Trust
+
+_PERMUTING = frozenset("t T mT transpose permute movedim swapaxes swapdims".split())
+HELD_FROM = 4 * 1024 * 1024
+"""Bytes from which a staged copy held the host on the H200."""
 
 
 class GappedPinnedCopy(Rule):
-    """A strided view of a pinned tensor is copied with `non_blocking=True`, or a pinned tensor into a strided view.
+    """A strided view of a pinned tensor is copied with `non_blocking=True`.
 
     ## What it does
     Reports `pinned[:, ::2].to(device, non_blocking=True)`, `pinned[:, :k].cuda(non_blocking=True)`, expanded
-    pinned tensors, and `x[:, :k].copy_(pinned, non_blocking=True)`. Rows (`pinned[:n]`), transposed and
-    reshaped tensors have no gaps and are not reported, nor is what provably has less than 1 MiB, unless
-    `strict-pageable` is set.
+    pinned tensors, and `x.copy_(pinned[::2], non_blocking=True)`. Rows (`pinned[:n]`), transposed and reshaped
+    tensors have no gaps and are not reported, nor are strided destinations, which are filled on the device, nor
+    is what provably has less than 1 MiB, unless `strict-pageable` is set.
 
     ## Why it blocks
-    One transfer copies one dense stretch of memory. Where the source or the destination has gaps, PyTorch first
-    makes a dense copy of the source, in pageable memory: the pinning is lost, and the driver stages the copy.
+    One transfer copies one dense stretch of memory. Where the source has gaps, PyTorch first makes a dense copy of
+    it, in pageable memory: the pinning is lost, and the driver stages the copy. It may then hold the host; on the
+    H200 it does from 4 MiB.
 
     ## Example
     ```python
@@ -48,14 +55,13 @@ class GappedPinnedCopy(Rule):
     ## Fix safety
     A dense copy of the view is pinned (`.clone().pin_memory()`): a temporary with the strides that the tensor on
     the device had before. Moving the whole tensor and slicing on the device, as above, costs no work on the host
-    but copies more, and is yours to choose. Into a strided destination the source is moved to the device first and
-    copied there; the pinned source is then read later than before, which is safe only where it is not written
-    again. Otherwise safe under the conditions of HTD205.
+    but copies more, and is yours to choose. Not edited where the dtype is converted too and the view is permuted:
+    the clone would be copied again. Safe under the conditions of HTD205.
 
     ## Measured
     Behind 20 ms of queued work on an H200 (torch 2.11): `pinned[:, ::2].to(d, non_blocking=True)` holds the host
     for 20.4 ms, `pinned[:500]` (rows) and `pinned.t()` for 0.03 ms; `gpu[:, :n].copy_(pinned,
-    non_blocking=True)` for 20.6 ms, into a dense tensor for 0.02 ms. Small ones (tens of elements) return at once.
+    non_blocking=True)` from a dense source for 0.5 ms. Small ones (tens of elements) return at once.
 
     ## References
     - `aten/src/ATen/native/cuda/Copy.cu`, `copy_requires_temporaries`
@@ -71,16 +77,28 @@ class GappedPinnedCopy(Rule):
         found = read_transfer(site)
         if found is None or not found.pinned or not found.not_blocking or found.small(site):
             return
-        if found.value.memory & V.GAPPED and L.gapped(found.value.layout):
-            what = "a pinned tensor with gaps"
-            _weigh(found, site.code(found.receiver), found.value.layout)
-        elif found.gap and found.destination is not None:
-            what = "a pinned tensor into a view with gaps"
-            _weigh(found, site.code(found.destination), found.gap)
-        else:
+        if not (found.value.memory & V.GAPPED and L.gapped(found.value.layout)):
             return
-        message = f"`.{site.record.method}` of {what} goes through pageable memory and {WAITS}"
-        yield site.finding(self, message, found.case, _fix(site, found))
+        _weigh(found, site.code(found.receiver), found.value.layout)
+        large = _large(site, found)
+        message = (
+            f"`.{site.record.method}` of a pinned tensor with gaps goes through pageable memory and "
+            + (WAITS if large else "may hold the host")
+        )
+        effect = Effect.BLOCKS if large else Effect.MAY_BLOCK
+        yield site.finding(self, message, found.case, _fix(site, found), effect)
+
+
+def _large(site: Site, found: Movement) -> bool:
+    """As large as the copies that were measured to hold the host, so far as the tensor it is a view of tells."""
+    bound = L.bytes_bound(found.value)
+    parts = [node for node in ast.walk(found.receiver) if isinstance(node, ast.Subscript)]
+    row = any(
+        site.value(index).only(Kind.INT)
+        for part in parts
+        for index in (part.slice.elts if isinstance(part.slice, ast.Tuple) else [part.slice])
+    )
+    return bound is not None and bound >= HELD_FROM and not row
 
 
 def _weigh(found: Movement, code: str, layout: int) -> None:
@@ -91,4 +109,7 @@ def _weigh(found: Movement, code: str, layout: int) -> None:
 
 
 def _fix(site: Site, found: Movement) -> Fix:
+    converted = found.move.dtype is not None or found.move.other
+    if converted and found.value.layout != V.CONTIGUOUS and _PERMUTING & set(found.chain):
+        return Trust(site).fix("Move the whole tensor, and take the part on the device", None)
     return pinned_copy(site, found) if found.destination is not None else pinned_move(site, found)

@@ -9,7 +9,14 @@ from h2dlint.analysis import values as V
 from h2dlint.analysis.values import Kind
 from h2dlint.model import Finding, Fix
 from h2dlint.rules.base import Rule
-from h2dlint.rules.indexing import Rewriter, host_indices, put_indices, single_assignment, weigh_tensor
+from h2dlint.rules.indexing import (
+    INDEX_DTYPES,
+    Rewriter,
+    host_indices,
+    put_indices,
+    single_assignment,
+    weigh_tensor,
+)
 from h2dlint.rules.place import Place
 from h2dlint.rules.site import WAITS, Case, Site, SubscriptSite, Trust
 from h2dlint.syntax.calls import CannotRewrite
@@ -20,7 +27,7 @@ class HostTensorIntoDeviceSlice(Rule):
 
     ## What it does
     Reports `x[a:b] = host_tensor`, `x[i] = torch.tensor(..)` and `x.index_put_((idx,), host_tensor)` where `x` is on
-    the device.
+    the device. A value with no dimension that fills several elements is passed to a kernel, and not reported.
 
     ## Why it blocks
     The assignment is a blocking copy, from pinned memory too: there is no place to say `non_blocking=True`.
@@ -72,10 +79,20 @@ class HostTensorIntoDeviceSlice(Rule):
             yield from self._check(site, site.node.func.value, value, True)
 
     def check_subscript(self, site: SubscriptSite) -> Iterable[Finding]:
-        if site.record.stored is not None and not host_indices(site, Case()):
-            yield from self._check(
-                site, site.node.value, site.record.stored, single_assignment(site) is not None
-            )
+        stored = site.record.stored
+        if stored is None or host_indices(site, Case()):
+            return
+        if site.value(stored).ndim != 0 or self._copied(site):
+            yield from self._check(site, site.node.value, stored, single_assignment(site) is not None)
+
+    @staticmethod
+    def _copied(site: SubscriptSite) -> bool:
+        """A value with no dimension is an argument of a kernel, but for one element and for positions."""
+        dimensions = site.value(site.node.value).ndim
+        indices = [site.value(node) for node in site.indices]
+        if any(index.only(Kind.TENSOR) for index in indices):
+            return all(index.dtype in INDEX_DTYPES for index in indices if index.only(Kind.TENSOR))
+        return dimensions is not None and [i.only(Kind.INT) for i in indices] == [True] * dimensions
 
     def _check(self, site: Place, tensor: ast.expr, stored: ast.expr, plain: bool) -> Iterable[Finding]:
         value = site.value(stored)

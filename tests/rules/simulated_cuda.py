@@ -251,7 +251,9 @@ class Mode(TorchFunctionMode):  # type: ignore[misc]  # torch is not followed
 
     def copy_(self, tensor: torch.Tensor, src: torch.Tensor, non_blocking: bool = False) -> torch.Tensor:
         if isinstance(tensor, OnDevice) and not isinstance(src, OnDevice):
-            if tensor.is_contiguous() or not non_blocking:
+            # Otherwise it is made contiguous in the shape of the destination first, in pageable memory.
+            as_it_is = src.is_contiguous() and src.shape == tensor.shape
+            if tensor.is_contiguous() or as_it_is or not non_blocking:
                 self.counts.upload(src, non_blocking)
             elif tensor.numel():
                 self.counts.staged += 1

@@ -57,7 +57,9 @@ def handlers(there: IsThere, upload: Upload) -> dict[Any, Callable[..., Any]]:
                 for item in _items(index)
             )
             if isinstance(value, torch.Tensor):
-                if not there(value):
+                # With no dimension it fills several elements as an argument of the kernel.
+                element = not torch.Tensor.__getitem__(tensor, index).dim()
+                if not there(value) and (value.dim() or positions or element):
                     upload(value, False)
             elif positions or not torch.Tensor.__getitem__(tensor, index).dim():
                 upload(torch.tensor(value), False)

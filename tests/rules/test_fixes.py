@@ -172,9 +172,6 @@ REWRITTEN = {
         "x.view(-1)[::2].copy_((-torch.from_numpy(a)).pin_memory().to(x.device, non_blocking=True))"
     ),
     "x.copy_(torch.from_numpy(a), non_blocking=True)": "x.copy_(torch.from_numpy(a).pin_memory(), non_blocking=True)",
-    "x[:, 1:].copy_(ys.pin_memory(), non_blocking=True)": (
-        "x[:, 1:].copy_(ys.pin_memory().to(x.device, non_blocking=True), non_blocking=True)"
-    ),
     "y = torch.tensor(0.5).to(d)": "y = torch.full((), 0.5, device=d)",
     "y = torch.tensor([2] * 3, dtype=torch.int32).cuda(1)": (
         'y = torch.full((3,), 2, dtype=torch.int32, device="cuda:1")'
