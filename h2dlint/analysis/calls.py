@@ -176,3 +176,21 @@ class Calls(Expressions):
             path = dotted(target)
             if path is not None:
                 frame.env.bind_path(path, value)
+        elif isinstance(target, ast.Subscript):
+            base = self._scratch.get(id(target.value), V.UNKNOWN)
+            if base.only(Kind.SEQ | Kind.DICT):
+                index = self._scratch.get(id(target.slice), V.UNKNOWN)
+                self.assign_back(target.value, _with_item(base, index.const, value), frame)
+
+
+def _with_item(base: Value, index: object, item: Value) -> Value:
+    """A list or dict one of whose items was changed in place."""
+    items = base.items
+    if items is not None and isinstance(index, int) and -len(items) <= index < len(items):
+        changed = list(items)
+        changed[index] = item
+        elem = None
+        for each in changed:
+            elem = join(elem, each)
+        return replace(base, items=tuple(changed), elem=elem)
+    return replace(base, items=None, elem=join(base.elem, item) if base.elem is not None else None)

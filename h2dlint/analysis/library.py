@@ -89,6 +89,8 @@ def builtin_call(name: str, args: list[Value]) -> Value | None:
             except (TypeError, ValueError, OverflowError):
                 return value
         return value
+    if name in ("list", "tuple") and not args:
+        return Value(kind=Kind.SEQ, items=(), size=0, why=f"{name}()")
     if name in _SEQUENCE_MAKERS:
         elem = element(args[1] if name == "filter" and len(args) > 1 else first)
         return Value(kind=Kind.SEQ, elem=elem, why=f"{name}()")

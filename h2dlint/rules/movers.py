@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 
 from h2dlint.analysis import layout as L
 from h2dlint.analysis import torch_facts as T
 from h2dlint.analysis import values as V
 from h2dlint.analysis.moves import Move, parse_copy, parse_move
+from h2dlint.analysis.outline import dotted
 from h2dlint.analysis.values import Kind, Value
 from h2dlint.model import Confidence
 from h2dlint.rules.site import Case, Site, looks_like_device, told_of
@@ -97,7 +99,7 @@ def read_transfer(site: Site) -> Movement | None:
         if copied is None:
             return None
         destination, receiver = func.value, copied[0]
-    value = site.value(receiver)
+    value = _presumed(site, receiver)
     if not value.only(Kind.TENSOR) or value.device != V.CPU:
         return None
     if destination is not None and copied is not None:
@@ -123,6 +125,34 @@ def read_transfer(site: Site) -> Movement | None:
     if destination is not None:
         found.gap = _gap(site, destination)
     return found if _weigh(site, found) else None
+
+
+def _presumed(site: Site, node: ast.expr) -> Value:
+    """A tensor that its name says is on the host, or that is there on one branch: weak evidence."""
+    value = site.value(node)
+    if (
+        not value.may(Kind.TENSOR)
+        or not value.device & V.CPU
+        or (value.known and not value.only(Kind.TENSOR))
+    ):
+        return value
+    if value.device == V.CPU and value.known:
+        return value
+    named = _NAMED_FOR_THE_HOST.search(dotted(node) or "")
+    if named and value.device == V.SOME_DEVICE:
+        strength, why = Confidence.MEDIUM, "on the host by its name"
+    elif any(site.value(origin).device == V.CPU for origin in value.origins):
+        # An item of a container of which some are on the host may be another one.
+        strength = Confidence.MEDIUM if isinstance(node, (ast.Name, ast.Attribute)) else Confidence.LOW
+        why = f"{value.why}, on one branch"
+    else:
+        return value
+    return replace(
+        value, kind=Kind.TENSOR, device=V.CPU, origins=(), confidence=min(strength, value.confidence), why=why
+    )
+
+
+_NAMED_FOR_THE_HOST = re.compile(r"(?<![a-z])(?:cpu|host)$")
 
 
 def _gap(site: Site, destination: ast.expr) -> int:
