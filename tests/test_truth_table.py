@@ -35,6 +35,7 @@ DISAGREEMENTS: dict[str, str] = {
 }
 """Rows on which the linter is known to be wrong, each with the reason."""
 
+
 @cache
 def figures() -> Mapping[str, Figure]:
     """The figures of the rows that were measured as they stand."""

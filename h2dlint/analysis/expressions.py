@@ -180,7 +180,11 @@ class Expressions:
         if base.cls is not None or base.klass is not None:
             value = self.instance_attribute(base, name, frame)
             if value is not None:
-                if name == "device" and value.only(Kind.STR | Kind.DEVICE | Kind.NONE) and value.may(Kind.STR):
+                if (
+                    name == "device"
+                    and value.only(Kind.STR | Kind.DEVICE | Kind.NONE)
+                    and value.may(Kind.STR)
+                ):
                     # A string of that name names a device.
                     value = replace(value, kind=(value.kind & ~Kind.STR) | Kind.DEVICE)
                 return value

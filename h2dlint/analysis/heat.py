@@ -43,7 +43,7 @@ _COLD = re.compile(
     |from_pretrained|load_state_dict|_load_from_state_dict|setUp(?:Class)?|tearDown|test_.*
     |(?:.*_)?load_(?:.*_)?(?:weights?|checkpoint|state_dict|model)s?(?:_.*)?|(?:.*_)?weight_loader(?:_.*)?
     |(?:.*_)?warm_?up(?:_.*)?|(?:.*_)?(?:init|capture|create)_(?:.*_)?(?:cuda_?)?graphs?
-    |process_weights_after_loading.*|(?:.*_)?convert_(?:.*_)?(?:weights?|checkpoint|state_dict)s?.*)$""",
+    |process_weights_after_loading.*|(?:.*_)?convert_(?:.*_)?(?:weights?|checkpoint|state_dict|lora)s?.*)$""",
     re.VERBOSE,
 )
 _COLD_CLASS = re.compile(r"^Test[A-Z]|.*(?:TestCase|Tests)$")

@@ -24,6 +24,7 @@ _BASES = re.compile(r"[ \t]*\(([^()]*(?:\([^()]*\)[^()]*)*)\)")
 _FROM = re.compile(r"^[ \t]*from[ \t]+([.\w]+)[ \t]+import[ \t]*(\([^)]*\)|(?:[^\n;\\]|\\\n)*)", re.MULTILINE)
 _IMPORT = re.compile(r"^[ \t]*import[ \t]+((?:[^\n;\\]|\\\n)*)", re.MULTILINE)
 _CHAIN = re.compile(r"[$.]?[^\W\d]\w*(?:\.[^\W\d]\w*)*\(?")
+_LAMBDA = re.compile(r"\blambda\b[^\n]*(?:\n[^\n]*)?")
 _IGNORED = frozenset(keyword.kwlist) | frozenset(f"{word}(" for word in keyword.kwlist) | {"self", "cls"}
 _IGNORED |= {"r", "R", "b", "B", "u", "U", "f", "F", "rb", "br", "fr", "rf", "Rb", "bR"}  # of strings
 _TAB = 8
@@ -180,6 +181,9 @@ def _names(bases: str) -> tuple[str, ...]:
 
 def _mention(text: str, scope: _Scope, file: File) -> None:
     found = {intern(chain) for chain in _CHAIN.findall(text)}
+    if "lambda" in text:
+        # What a lambda calls is called later, by whoever it is given to.
+        found.update(intern(c.rstrip("(")) for part in _LAMBDA.findall(text) for c in _CHAIN.findall(part))
     found -= _IGNORED
     if not found:
         return

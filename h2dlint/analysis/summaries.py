@@ -225,7 +225,9 @@ def identical(a: Value | None, b: Value | None) -> bool:
     """Equal in everything."""
     if a is None or b is None or a is b:
         return a is b
-    if (a.why, a.size, a.most, a.origins) != (b.why, b.size, b.most, b.origins) or _constant(a) != _constant(b):
+    if (a.why, a.size, a.most, a.origins) != (b.why, b.size, b.most, b.origins) or _constant(a) != _constant(
+        b
+    ):
         return False
     if (a.items is None) != (b.items is None) or len(a.items or ()) != len(b.items or ()):
         return False

@@ -18,7 +18,9 @@ MAX_FILES = 20_000
 """Of a project with more files, or folders, it is not worked out what calls what."""
 
 _MARKS = ("pyproject.toml", ".git", "setup.py", "setup.cfg", "h2dlint.toml", ".h2dlint.toml")
-_SKIPPED = frozenset({"__pycache__", "node_modules", "site-packages", "dist-packages", "venv", "build", "dist"})
+_SKIPPED = frozenset(
+    {"__pycache__", "node_modules", "site-packages", "dist-packages", "venv", "build", "dist"}
+)
 _INSTALLED = ("site-packages", "dist-packages")
 
 

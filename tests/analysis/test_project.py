@@ -96,6 +96,71 @@ def test_annotations_of_a_dataclass(lint: Lint) -> None:
     assert not use(lint, "g(x)", text.format("other"), a=meta)
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        "from typing import NamedTuple\nclass Meta(NamedTuple):",
+        "import attrs\n@attrs.define\nclass Meta:",
+        "import pydantic\nclass Meta(pydantic.BaseModel):",
+        "import msgspec\nclass Meta(msgspec.Struct, frozen=True):",
+        "from base import Top\nclass Meta(Top):",
+    ],
+)
+def test_annotated_fields(lint: Lint, head: str) -> None:
+    meta = f"{head}\n    lens: List[int]\n    other: object\n"
+    top = "class Top:\n    pass\n"
+    text = "from a import Meta\ndef g(m: Meta):\n    return m.{}"
+    assert use(lint, "g(x)", text.format("lens"), a=meta, base=top)
+    assert not use(lint, "g(x)", text.format("other"), a=meta, base=top)
+    held = (
+        "from a import Meta\nclass R:\n    def __init__(self, m: Meta):\n        self.m = m\n"
+        "def g(r: R):\n    return r.m.lens"
+    )
+    assert use(lint, "g(x)", held, a=meta, base=top)
+
+
+def test_fields_of_a_base_class_further_away(lint: Lint) -> None:
+    files = {
+        "p__init": "",
+        "p__a": "from .b import Mid\nclass Meta(Mid):\n    pass\n",
+        "p__b": "from .sub.c import Top\nclass Mid(Top):\n    pass\n",
+        "p__sub__init": "",
+        "p__sub__c": "class Top:\n    lens: List[int]\n",
+    }
+    assert use(lint, "g(x)", "from p.a import Meta\ndef g(m: Meta):\n    return m.lens", **files)
+
+
+def moved(lint: Lint, call: str, helper: str, follow: bool = True) -> bool:
+    """Whether moving what a helper of another file returns is known to be a copy from the host."""
+    run = f"{HEAD}from a import h\ndef forward(x: torch.Tensor):\n    {call}.to('cuda:0')\n"
+    return bool(lint({"run.py": run, "a.py": HEAD + helper}, "run.py", follow=follow)["run.py"])
+
+
+def test_helpers_that_upload_give_the_device_of_their_argument(lint: Lint) -> None:
+    pinned = (
+        "def h(xs, device):\n    return torch.tensor(xs, pin_memory=True).to(device, non_blocking=True)\n"
+    )
+    assert not moved(lint, "h([1, 2], 'cuda:0')", pinned)
+    assert not moved(lint, "h([1, 2], x.device)", pinned)
+    host = "def h(xs, device):\n    return torch.tensor(xs)\n"
+    assert moved(lint, "h([1, 2], 'cuda:0')", host)
+    assert not moved(lint, "h([1, 2], 'cuda:0')", host, follow=False)
+
+
+@pytest.mark.parametrize(
+    ("body", "known"),
+    [
+        ("    return [n for n in range(3)]\n", True),
+        ("    def inner():\n        return [1]\n    return inner()\n", True),
+        ("    yield [1]\n", False),
+        ("    x = (yield)\n", False),
+        ("    print(3)\n", False),
+    ],
+)
+def test_bodies_that_were_dropped(lint: Lint, body: str, known: bool) -> None:
+    assert use(lint, "f()", "from a import f", a="def f():\n" + body) is known
+
+
 def test_attributes_of_a_base_class(lint: Lint) -> None:
     base = """
 class Base:

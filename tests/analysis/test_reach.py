@@ -26,14 +26,14 @@ def verdicts(tmp_path: Path) -> Verdicts:
     """What is said of the copies in a project's file, by function."""
 
     def run(
-        files: Mapping[str, str], name: str = "a.py", follow: bool = True, **options: tuple[str, ...]
+        files: Mapping[str, str], name: str = "a.py", follow: bool = True, entry_points: tuple[str, ...] = ()
     ) -> dict[str, str]:
         (tmp_path / "pyproject.toml").write_text("")
         (tmp_path / ".git").mkdir(exist_ok=True)
         for path, text in files.items():
             (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / path).write_text("import torch\n" + text.replace("COPY", COPY))
-        settings = Settings(follow_imports=follow, cold=True, options=Options(**options))
+        settings = Settings(follow_imports=follow, cold=True, options=Options(entry_points=entry_points))
         report = lint_files([SourceFile(name, tmp_path / name)], settings)
         assert not report.errors
         return {finding.function or "": finding.evidence[-1] if finding.evidence[-1].startswith(
@@ -138,6 +138,9 @@ def test_called_only_from_cold_code(verdicts: Verdicts) -> None:
     }
     # Handed on, it may be called by anything; so where its name is a string, or where it is exported.
     assert verdicts({"a.py": HELPER, "b.py": b.format("self.f = helper")})["helper"].startswith("warm")
+    assert verdicts({"a.py": HELPER, "b.py": b.format("self.f = lambda x: helper()")})["helper"].startswith(
+        "warm"
+    )
     more = {"a.py": HELPER, "b.py": b.format("helper()")}
     assert verdicts({**more, "c.py": "__all__ = ['helper']\n"})["helper"].startswith("warm")
     assert verdicts({**more, "c.py": "from a import helper\ndef work():\n    helper()\n"})[
@@ -154,6 +157,19 @@ def test_cold_names_win(verdicts: Verdicts) -> None:
     a = "def warmup():\n    return COPY\n"
     b = "from a import warmup\ndef forward():\n    warmup()\n"
     assert verdicts({"a.py": a, "b.py": b})["warmup"].startswith("cold")
+
+
+def test_capture_is_cold(verdicts: Verdicts) -> None:
+    a = """
+class {}:
+    def capture(self):
+        for n in sizes:
+            self.capture_one(n)
+    def capture_one(self, n):
+        COPY
+"""
+    assert verdicts({"a.py": a.format("GraphRunner")})["GraphRunner.capture_one"].startswith("cold")
+    assert verdicts({"a.py": a.format("Camera")})["Camera.capture_one"].startswith("hot")
 
 
 def test_made_per_step(verdicts: Verdicts) -> None:

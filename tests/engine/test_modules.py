@@ -12,7 +12,7 @@ import pytest
 from h2dlint.engine.files import SourceFile
 from h2dlint.engine.fixing import fix_files
 from h2dlint.engine.modules import MAX_BYTES, ModuleFinder, Projects, Snapshot
-from h2dlint.engine.runner import lint_files
+from h2dlint.engine.runner import _root, lint_files
 from h2dlint.engine.settings import Settings
 
 Tree = Callable[..., Path]
@@ -185,6 +185,38 @@ def test_text_that_is_no_file_has_no_surroundings(tmp_path: Path) -> None:
     assert one is not None and two is not None
     assert one.project is two.project
     assert two.location == str(tmp_path / "c.py")
+
+
+def texts(folder: Path) -> list[str]:
+    return [Path(os.path.relpath(path, folder)).as_posix() for path, _ in ModuleFinder().texts(str(folder))]
+
+
+def test_all_files_of_a_project(tree: Tree) -> None:
+    cwd = tree(
+        "pyproject.toml", "b.py", "a/c.py", "a/n.txt", ".hidden/x.py", "a/node_modules/y.py", "venv/z.py"
+    )
+    (cwd / "latin.py").write_bytes(b"x = '\xe9'")
+    (cwd / "loop").symlink_to(".")
+    assert texts(cwd) == ["a/c.py", "b.py"]
+
+
+def test_a_folder_that_is_no_project_is_not_searched(tree: Tree) -> None:
+    assert texts(tree("b.py", "a/c.py")) == ["b.py"]
+
+
+def test_too_many_files(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    cwd = tree("pyproject.toml", "a.py", "b.py", "c.py")
+    monkeypatch.setattr("h2dlint.engine.modules.MAX_FILES", 2)
+    assert texts(cwd) == []
+
+
+def test_the_top_of_a_project(tree: Tree) -> None:
+    cwd = tree(
+        "one/__init__.py", "one/two/three/a.py", "two/pyproject.toml", "two/.git/HEAD", "two/pkg/__init__.py"
+    )
+    assert _root(cwd / "one/two/three/a.py", Settings()) == cwd / "one"
+    assert _root(cwd / "two/pkg/__init__.py", Settings()) == cwd / "two"
+    assert _root(cwd / "a.py", Settings()) == cwd
 
 
 PLAIN = Settings(follow_imports=True)
