@@ -12,7 +12,7 @@ from h2dlint.analysis.values import Kind, Value
 from h2dlint.model import Fix
 from h2dlint.rules.constants import Constant, constant_form
 from h2dlint.rules.ladder import bare, cst_of, edit_of, factory_call, pure, rename, same_order
-from h2dlint.rules.movers import KEEPS_STRIDES, Movement
+from h2dlint.rules.movers import KEEPS_STRIDES, Movement, callee_of, joined_factories
 from h2dlint.rules.pinned_moves import legacy_dtype
 from h2dlint.rules.site import Site, Trust, looks_like_device
 from h2dlint.syntax import calls
@@ -50,27 +50,81 @@ def _device_argument(site: Site, found: Movement, trust: Trust) -> cst.BaseExpre
     return cst_of(site.call, target, site)
 
 
+def _same_there(site: Site, call: ast.Call) -> bool:
+    """The factory makes the same tensor on the device as on the host."""
+    callee = callee_of(site, call)
+    if callee in ("torch.linspace", "torch.logspace") or "window" in callee:
+        return False
+    if {k.arg for k in call.keywords} & {"out", "layout", "generator", "requires_grad", "names", None}:
+        return False
+    bounds = [*call.args, *(k.value for k in call.keywords if k.arg in ("start", "end", "step"))]
+    if callee == "torch.arange" and not all(site.value(a).only(Kind.INT) for a in bounds):
+        # A float arange is computed in another order on the device.
+        return False
+    return not any(
+        isinstance(a, ast.Starred) or (site.value(a).may(Kind.TENSOR) and site.value(a).known)
+        for a in call.args
+    )
+
+
+class _Replacing(cst.CSTTransformer):
+    """Puts several nodes in the place of others in one pass: a pass makes every node anew."""
+
+    def __init__(self, made: dict[int, cst.CSTNode]) -> None:
+        super().__init__()
+        self._made = made
+
+    def on_leave(self, original_node: cst.CSTNode, updated_node: cst.CSTNode) -> cst.CSTNode:  # type: ignore[override]
+        return self._made.get(id(original_node), updated_node)
+
+
+def _joined_move(site: Site, found: Movement) -> Fix | None:
+    """``torch.cat((torch.ones(n), torch.zeros(m))).to(device)``: each part is made on the device."""
+    root, target = found.root, found.move.target
+    assert root is not None and site.call is not None
+    parts = joined_factories(site, root)
+    if found.move.dtype is not None or found.move.other or {k.arg for k in root.keywords} - {"dim", "axis"}:
+        return None
+    if not parts or not all(_same_there(site, part) for part in parts):
+        return None
+    trust = Trust(site)
+    trust.stream()
+    try:
+        device = _device_argument(site, found, trust)
+        if target is not None and not pure(site, target):
+            raise CannotRewrite("the target would be evaluated more than once")
+        assert isinstance(site.call.func, cst.Attribute)
+        made: dict[int, cst.CSTNode] = {}
+        for part in parts:
+            inner = site.call_node(part)
+            if inner is None or calls.has_comment(site.call.func.dot):
+                return None
+            new = bare(inner)
+            pin = calls.find(new, "pin_memory")
+            new = new if pin is None else calls.remove(new, pin)
+            made[id(inner)] = calls.set_keyword(new, "device", device.deep_clone())
+        result = site.call.func.value.visit(_Replacing(made))
+    except CannotRewrite:
+        return None
+    if any(calls.has_comment(a) for a in site.call.args) or not isinstance(result, cst.BaseExpression):
+        return None
+    return trust.fix(
+        f"Make the parts on the device and join them there with {found.root_callee}", edit_of(site, result)
+    )
+
+
 def factory_move(site: Site, found: Movement) -> Fix | None:
     """Rung 1: make the factory's tensor on the device; ``None`` where that may give another tensor."""
     root = found.root
     if root is None or site.call is None or found.move.copy is not None:
         return None
-    if found.root_callee in ("torch.linspace", "torch.logspace") or "window" in found.root_callee:
-        return None
     if any(step not in KEEPS_STRIDES | _EXACT_CASTS for step in found.chain):
-        return None
-    given = {k.arg for k in root.keywords}
-    if given & {"out", "layout", "generator", "requires_grad", "names", None}:
         return None
     if any(k.arg == "memory_format" for k in site.node.keywords):
         return None
-    bounds = [*root.args, *(k.value for k in root.keywords if k.arg in ("start", "end", "step"))]
-    if found.root_callee == "torch.arange" and not all(site.value(a).only(Kind.INT) for a in bounds):
-        # A float arange is computed in another order on the device.
-        return None
-    if any(isinstance(a, ast.Starred) for a in root.args) or any(
-        site.value(a).may(Kind.TENSOR) and site.value(a).known for a in root.args
-    ):
+    if found.root_callee in T.JOINERS:
+        return None if _EXACT_CASTS & set(found.chain) else _joined_move(site, found)
+    if not _same_there(site, root):
         return None
     trust = Trust(site)
     trust.stream()

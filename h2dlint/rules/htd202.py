@@ -17,7 +17,7 @@ class HostFactoryMoved(Rule):
     """A factory makes a tensor on the host, which is then moved to the device.
 
     ## What it does
-    Reports `torch.zeros(..).to(device)` and the same for `ones`, `full`, `arange`, `eye`, `empty`, `linspace`
+    Reports `torch.zeros(..).to(device)` and the same for `ones`, `full`, `arange`, `eye`, `empty`, `linspace`,
     and the random factories, in one expression, through views, or through names.
 
     ## Why it blocks

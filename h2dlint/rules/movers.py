@@ -120,7 +120,7 @@ def read_transfer(site: Site) -> Movement | None:
     if origin is not None and site.value(origin).device != V.CPU:
         # Made elsewhere and brought back: the factory did not make it on the host.
         root, callee, origin = None, "", None
-    family = _family(callee_of(site, origin))
+    family = "factory" if joined_factories(site, root) else _family(callee_of(site, origin))
     found = Movement(receiver, value, move, root, callee, chain, family, destination)
     if destination is not None:
         found.gap = _gap(site, destination)
@@ -184,6 +184,18 @@ def _family(callee: str) -> str:
     if callee.removeprefix("torch.").removeprefix("cuda.") in T.LEGACY:
         return "legacy"
     return "other"
+
+
+def joined_factories(site: Site, root: ast.Call | None) -> list[ast.Call]:
+    """The calls of factories that a ``torch.cat`` or ``torch.stack`` joins; empty where it joins anything else."""
+    if callee_of(site, root) not in T.JOINERS or root is None or not root.args:
+        return []
+    parts = root.args[0]
+    if not isinstance(parts, (ast.Tuple, ast.List)) or not parts.elts:
+        return []
+    calls = [part for part in parts.elts if isinstance(part, ast.Call)]
+    made = all(callee_of(site, call) in T.FACTORIES and site.value(call).device == V.CPU for call in calls)
+    return calls if made and len(calls) == len(parts.elts) else []
 
 
 def _root(site: Site, node: ast.expr) -> tuple[ast.Call | None, list[str]]:
