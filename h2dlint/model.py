@@ -177,10 +177,12 @@ class Options:
     Args:
         assume_cuda: every device that is not a literal is CUDA or ROCm, and host memory can be pinned there.
             It never covers a device that may be ``None``.
+        torch_version: the oldest version of torch that the project runs on; by default that of the measurements.
         strict_pageable: HTD206 and HTD207 also report copies that are provably too small to hold the host.
         entry_points: ``fnmatch`` patterns over ``Class.method`` or ``function`` that run per step or request.
     """
 
     assume_cuda: bool = False
     strict_pageable: bool = False
+    torch_version: tuple[int, int] = (2, 11)
     entry_points: tuple[str, ...] = field(default=())

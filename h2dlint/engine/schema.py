@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -57,6 +58,12 @@ def _ignores(value: Value) -> tuple[tuple[str, tuple[str, ...]], ...] | None:
     return found if len(found) == len(pairs) else None
 
 
+def _version(value: Value) -> tuple[int, int] | None:
+    """``"2.11"`` or ``"2.11.0"``; a number would take 2.10 for 2.1."""
+    match = re.fullmatch(r"(\d+)\.(\d+)(?:\..*)?", value) if isinstance(value, str) else None
+    return (int(match.group(1)), int(match.group(2))) if match is not None else None
+
+
 _LIST = Key("a list of strings", _strings)
 _SWITCH = Key("true or false", _boolean)
 
@@ -76,10 +83,11 @@ KEYS: Mapping[str, Key] = {
     "respect-gitignore": _SWITCH,
     "select": _LIST,
     "strict-pageable": _SWITCH,
+    "torch-version": Key('a version such as "2.11"', _version),
     "unsafe-fixes": _SWITCH,
 }
 
-OPTIONS = frozenset({"assume-cuda", "entry-points", "strict-pageable"})
+OPTIONS = frozenset({"assume-cuda", "entry-points", "strict-pageable", "torch-version"})
 """The keys that end up in ``Settings.options``."""
 
 SELECTORS = ("select", "ignore", "extend-select")

@@ -52,9 +52,12 @@ class HostIndexIntoDevice(Rule):
 
     ## Measured
     Behind 20 ms of queued work on an H200 (torch 2.11): `x[[1, 2]]` holds the host for 20.2 ms, `x[i]` with an index
-    tensor from pinned memory for 0.05 ms, `x[1:3]` for 0.01 ms.
+    tensor from pinned memory for 0.05 ms, `x[1:3]` for 0.01 ms. Reading by a boolean mask of the host does not hold it:
+    since torch 2.9 PyTorch sends the positions through pinned memory. With `torch-version` set to an older one such
+    reads are reported too, by PyTorch's source and not by measurement.
 
     ## References
+    - [PyTorch pull request 156384](https://github.com/pytorch/pytorch/pull/156384)
     - [Tensor indexing](https://pytorch.org/docs/stable/notes/cuda.html#asynchronous-execution)
     """
 

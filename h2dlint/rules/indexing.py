@@ -23,6 +23,9 @@ INDEX_DTYPES = frozenset({"int64", "int32"})
 _DEVICES = re.compile(r"\.device\b|\bdevice\s*=|\bcuda\b")
 
 
+MASKS_ARE_PINNED = (2, 9)
+"""The version of torch from which indexing by a host mask does not wait (PyTorch pull request 156384)."""
+
 _ON_HOST = re.compile(r"(?:^|_)(?:cpu|host|np|numpy)(?:_|$)")
 
 
@@ -168,8 +171,8 @@ def _host_index(site: Place, node: ast.expr, alone: bool, stored: bool) -> HostI
         return HostIndex(node, value, "array", value.dtype is None or value.dtype == "bool")
     if value.only(Kind.TENSOR) and value.device == V.CPU and value.ndim != 0:
         mask = value.dtype in ("bool", "uint8")
-        if mask and not stored:
-            # Measured: where its ones are is found on the host, and sent through pinned memory.
+        if mask and not stored and site.options.torch_version >= MASKS_ARE_PINNED:
+            # Where its ones are is found on the host, and sent through pinned memory.
             return None
         if value.dtype is None and not value.has_dims and _may_be_scalar(node):
             return None

@@ -44,6 +44,8 @@ def test_every_key(write: Write, tmp_path: Path) -> None:
         output-format = "json"
         assume-cuda = true
         entry-points = ["Runner.step"]
+        strict-pageable = true
+        torch-version = "2.8.1"
         [tool.h2dlint.per-file-ignores]
         "tests/*" = ["HTD"]
         "!src/*" = ["HTD102"]
@@ -63,7 +65,9 @@ def test_every_key(write: Write, tmp_path: Path) -> None:
         min_confidence=Confidence.HIGH,
         unsafe_fixes=True,
         output_format="json",
-        options=Options(assume_cuda=True, entry_points=("Runner.step",)),
+        options=Options(
+            assume_cuda=True, entry_points=("Runner.step",), strict_pageable=True, torch_version=(2, 8)
+        ),
         config_file=str(tmp_path / "pyproject.toml"),
     )
 
