@@ -61,6 +61,9 @@ class Calls(Expressions):
             )
         if not self._harmless(callee, receiver, qual):
             self.escape(node, frame)
+        asked = keywords.get("return_tensors")
+        if asked is not None and asked.const == "pt":
+            return library.batch_of(node.lineno)
         if receiver is not None and method is not None:
             if callee.func is None and callee.klass is None:
                 return self._method(func, receiver, method, call, frame)
@@ -104,6 +107,8 @@ class Calls(Expressions):
                 found = self.attribute_of(call.args[0], call.args[1].const, frame)
                 return join(found, call.args[2]) if len(call.args) > 2 else found
             return library.builtin_call(rest, call.args)
+        if rest in ("jit.annotate", "typing.cast") and len(call.args) == 2:
+            return call.args[1]
         if root == "torch":
             return tensors.torch_call(qual, call)
         if qual.startswith("einops."):
@@ -124,6 +129,13 @@ class Calls(Expressions):
             return V.NONE
         if method in _REORDERS and receiver.may(Kind.SEQ):
             self.assign_back(func.value, replace(receiver, items=None, size=None), frame)
+        if receiver.qual == library.BATCH and method in ("to", "cuda", "values", "items"):
+            if method in ("to", "cuda"):
+                return replace(
+                    receiver, elem=tensor_method(receiver.elem or V.UNKNOWN, method, call, self._scratch)
+                )
+            pair = Value(kind=Kind.SEQ, items=(V.STR, receiver.elem or V.UNKNOWN))
+            return Value(kind=Kind.SEQ, elem=pair if method == "items" else receiver.elem)
         if receiver.only(V.HOST | Kind.NONE) and receiver.may(V.HOST):
             value = library.host_method(receiver, method, call.args)
             if method == "astype" and "copy" in call.keywords and value is not None:

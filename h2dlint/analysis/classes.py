@@ -21,6 +21,13 @@ from h2dlint.analysis.summaries import (
 )
 from h2dlint.analysis.values import Kind, Value, join
 
+_PLAIN_BASES = frozenset(
+    """builtins.object builtins.Exception abc.ABC typing.Generic typing.Protocol typing.NamedTuple enum.Enum
+    torch.nn.Module torch.nn.modules.module.Module torch.autograd.Function torch.utils.data.Dataset
+    torch.utils.data.IterableDataset""".split()
+)
+"""Bases outside of the project that call no method of a subclass by a name that the subclass chose."""
+
 
 class Classes(Functions):
     """Answers what an attribute of an instance or of a class is."""
@@ -53,6 +60,21 @@ class Classes(Functions):
             found = (self._meaning(base, frame).klass for base in cls.node.bases)
             self._bases[cls] = next((base for base in found if base is not None and base is not cls), None)
         return self._bases[cls]
+
+    def inherits_from_known(self, cls: ClassInfo) -> bool:
+        """Every class above is of the project, or one that calls no method by a name of its own choosing."""
+        todo: list[ClassInfo] = [cls]
+        for here in todo:
+            home = here.home if isinstance(here.home, Classes) else self
+            frame = home._outer()
+            for base in here.node.bases:
+                value = home._meaning(base.value if isinstance(base, ast.Subscript) else base, frame)
+                if value.klass is not None:
+                    if value.klass not in todo:
+                        todo.append(value.klass)
+                elif value.qual not in _PLAIN_BASES:
+                    return False
+        return True
 
     def _class_attribute(self, cls: ClassInfo, name: str, base: Value, frame: Frame) -> Value | None:
         method = cls.methods.get(name)

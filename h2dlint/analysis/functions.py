@@ -9,6 +9,8 @@ from h2dlint.analysis import tensors
 from h2dlint.analysis import values as V
 from h2dlint.analysis.annotations import annotation_value
 from h2dlint.analysis.attributes import keep_last
+from h2dlint.analysis.callers import Callers
+from h2dlint.analysis.given import Given, refined
 from h2dlint.analysis.outline import FunctionInfo
 from h2dlint.analysis.records import Env, Frame
 from h2dlint.analysis.statements import Statements
@@ -27,6 +29,8 @@ class Functions(Statements):
         self.text = ""
         self._texts: dict[int, str] = {}
         self._annotations: dict[int, Value | None] = {}
+        self.callers: Callers | None = None
+        """What calls the functions of a linted module."""
 
     def _run(
         self,
@@ -61,6 +65,8 @@ class Functions(Statements):
         try:
             self._bind_parameters(function, call, bound, frame)
             end = self.block(function.node.body, frame)
+            if frame.nested:
+                self._run_nested(frame)
         finally:
             self._scratch = scratch
         if sink is not None:
@@ -71,6 +77,21 @@ class Functions(Statements):
         if frame.yields:
             return V.UNKNOWN
         return result if result is not None else V.NONE
+
+    def _run_nested(self, frame: Frame) -> None:
+        """Run what a body defined, callers first."""
+        functions = list(frame.nested)
+        for info in functions if self.callers is None else self.callers.nested(functions):
+            self._run(
+                info,
+                None,
+                None,
+                record=True,
+                depth=frame.depth,
+                context=frame.context,
+                trace=frame.trace,
+                closure=frame.nested[info],
+            )
 
     def _shared(self, function: FunctionInfo) -> frozenset[str]:
         """Names of a function that an inner function assigns."""
@@ -89,6 +110,9 @@ class Functions(Statements):
         position = 0
         # Behind ``*args`` or ``**kwargs`` a parameter may be given after all.
         called = call is not None and not call.starred and all(k.arg is not None for k in call.node.keywords)
+        seen: dict[str, Given] = {}
+        if call is None and frame.record and self.callers is not None:
+            seen = self.callers.given(function, self.records.values, lambda node: self._quiet(node, frame))
         for index, (arg, default) in enumerate(zip(names, defaults, strict=True)):
             if index == 0 and function.owner is not None and not function.is_static:
                 if "classmethod" in function.decorators or function.short in ("__new__", "__init_subclass__"):
@@ -105,10 +129,12 @@ class Functions(Statements):
                 if given is None and not call.starred and position < len(call.args):
                     given = call.args[position]
             position += 1
-            frame.env.bind(arg.arg, self._parameter(arg, default, given, called, frame))
+            value = self._parameter(arg, default, given, called, frame)
+            frame.env.bind(arg.arg, refined(value, seen.get(arg.arg)))
         for arg, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
             given = call.keywords.get(arg.arg) if call is not None else None
-            frame.env.bind(arg.arg, self._parameter(arg, default, given, called, frame))
+            value = self._parameter(arg, default, given, called, frame)
+            frame.env.bind(arg.arg, refined(value, seen.get(arg.arg)))
         if arguments.vararg is not None:
             elem = self._annotated(arguments.vararg.annotation, frame)
             frame.env.bind(

@@ -177,7 +177,9 @@ def _refine_compare(test: ast.Compare, env: Env, truth: bool, interp: Expression
                 mask = 0
                 for name in names:
                     mask |= V.device_of_name(name)
-                _device_test(left, mask, env, positive, interp, exact=False)
+                # ``device.type`` is a bare name; what else is compared may be ``"cuda:1"``.
+                exact = isinstance(left, ast.Attribute) and left.attr == "type"
+                _device_test(left, mask, env, positive, interp, exact)
         return
     if isinstance(op, (ast.Eq, ast.NotEq)):
         for side, other in ((left, right), (right, left)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from h2dlint.analysis import tensors
@@ -13,7 +14,9 @@ from h2dlint.analysis.attributes import (
     module_constants,
     rebound,
 )
+from h2dlint.analysis.callers import Callers
 from h2dlint.analysis.classes import Classes
+from h2dlint.analysis.mentions import Mentions
 from h2dlint.analysis.outline import FunctionInfo, Outline
 from h2dlint.analysis.project import Project
 from h2dlint.analysis.records import Env, Frame
@@ -144,6 +147,26 @@ class Interpreter(Classes):
         """Run an outermost function (or method) and record what it does."""
         self._run(function, None, None, record=True, depth=0, context=Context(), trace=Trace())
 
+    def watch_callers(self, starts: Sequence[int], hidden: Callable[[str], bool] | None) -> Callers:
+        """Let parameters be read at the calls, in the order of runs that the result tells.
+
+        Args:
+            starts: offset of each line of the text.
+            hidden: no other file of the project mentions a name that starts with an underscore; ``None`` where
+                that cannot be known.
+        """
+
+        def private(function: FunctionInfo) -> bool:
+            if hidden is None or (
+                function.owner is not None and not self.inherits_from_known(function.owner)
+            ):
+                return False
+            return hidden(function.short)
+
+        mentions = Mentions(self.outline, self.text, starts)
+        self.callers = Callers(self.outline, mentions, private, _transparent)
+        return self.callers
+
     def release(self) -> None:
         """Forget everything; nothing may be asked any more."""
         self.__dict__.clear()
@@ -159,7 +182,9 @@ class Interpreter(Classes):
         if _discarded(call.node, frame.statement):
             return V.UNKNOWN
         if not function.gives and all(map(_transparent, function.decorators)):
-            return V.NONE
+            # What overrides an abstract method gives something else than None.
+            stub = function.is_stub
+            return (self._home_of(function)._declared(function) or V.UNKNOWN) if stub else V.NONE
         if function.home is not self and isinstance(function.home, Interpreter):
             result = function.home.call_function(callee, call, frame)
             return detached(result, foreign=True) if result is not None else None
@@ -202,6 +227,9 @@ class Interpreter(Classes):
         frame.trace.add(trace)
         return result
 
+    def _home_of(self, function: FunctionInfo) -> Interpreter:
+        return function.home if isinstance(function.home, Interpreter) else self
+
     def _summaries_for(self, given: list[Value]) -> Summaries:
         """Where a result is kept: what refers to the linted file is forgotten with it."""
         for value in given:
@@ -237,23 +265,14 @@ class Interpreter(Classes):
     do_asyncfunctiondef = do_functiondef
 
     def _nested(self, info: FunctionInfo, frame: Frame) -> None:
-        """Run a nested function where it is defined: it sees the enclosing names, some not yet settled."""
+        """A nested function sees the enclosing names as they are where it is defined, some not yet settled."""
         closure = frame.env.copy()
         if frame.closure is not None:
             closure.names = {**frame.closure.names, **closure.names}
         for name in rebound(frame.function, info):
             if name in closure.names:
                 closure.bind(name, V.UNKNOWN)
-        self._run(
-            info,
-            None,
-            None,
-            record=True,
-            depth=frame.depth,
-            context=frame.context,
-            trace=frame.trace,
-            closure=closure,
-        )
+        frame.nested[info] = closure
 
     def do_classdef(self, node: ast.ClassDef, frame: Frame) -> bool:
         # Bases are looked up when an attribute is asked for.
@@ -271,6 +290,7 @@ class Interpreter(Classes):
             depth=frame.depth,
             context=frame.context,
             trace=frame.trace,
+            nested=frame.nested,
         )
         frame.env.bind(node.name, Value(kind=Kind.OBJ, klass=info, qual=None))
         for statement in node.body:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from h2dlint.analysis import layout
 from h2dlint.analysis import values as V
 from h2dlint.analysis.values import Kind, Value
+from h2dlint.model import Confidence
 
 _BUILTINS: dict[str, Value] = {
     "len": replace(V.LENGTH, why="len()"),
@@ -35,6 +36,17 @@ _BUILTINS: dict[str, Value] = {
     "divmod": V.SEQ,
     "slice": V.OBJECT,
 }
+BATCH = "transformers.BatchFeature"
+"""What a tokenizer or a processor returns: a dict of host tensors, which may be asked for as attributes too."""
+
+
+def batch_of(line: int) -> Value:
+    """The result of any call with ``return_tensors="pt"``, which is how that library is asked for tensors."""
+    why = f'return_tensors="pt" at line {line}'
+    tensor = replace(V.HOST_TENSOR, confidence=Confidence.MEDIUM, why=why)
+    return Value(kind=Kind.DICT, elem=tensor, qual=BATCH, confidence=Confidence.MEDIUM, why=why)
+
+
 _SEQUENCE_MAKERS = frozenset("list tuple sorted reversed filter iter".split())
 
 _MATH_INTS = frozenset("ceil floor trunc comb perm factorial gcd lcm isqrt prod".split())

@@ -33,7 +33,9 @@ _SCRIPTING = re.compile(
 )
 """A module that speaks of TorchScript or symbolic tracing is meant to go through it, decorated or not."""
 
-_OTHER_HARDWARE = frozenset("npu xpu hpu mps mlx musa tpu xla ascend habana gaudi neuron".split())
+_OTHER_HARDWARE = frozenset(
+    "npu xpu hpu mps mlx musa tpu xla ascend habana gaudi neuron mlu camb cambricon hccl".split()
+)
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
 
 
@@ -61,23 +63,28 @@ class ModuleAnalysis:
             self.interpreter = Interpreter(self.outline, source.text)
         else:
             self.interpreter = Interpreter(self.outline, source.text, within.project, within.location)
+        hidden = None if within is None else within.hidden(options.entry_points)
+        self._callers = self.interpreter.watch_callers(source.line_starts, hidden)
         elsewhere = None if within is None else within.calls(options.entry_points)
         self._contexts = Contexts(self.outline, path, options, elsewhere)
         self._uses_streams: str | None = None
         self._hardware = _named_hardware(path) or _imported_hardware(self.tree)
 
     def run(self, lines: Iterable[int]) -> list[CallRecord]:
-        """Interpret the module and each outermost function that holds one of ``lines``.
+        """Interpret the module, each outermost function that holds one of ``lines``, and first what calls those.
 
         Returns:
             Every call that was seen, in order of position.
         """
         wanted = sorted(lines)
         self.interpreter.run_module()
+        asked: list[FunctionInfo] = []
         for function in self.outline.outermost():
             first, last = function.lines
             if bisect_right(wanted, last) > bisect_right(wanted, first - 1):
-                self.interpreter.run_function(function)
+                asked.append(function)
+        for function in self._callers.order(asked):
+            self.interpreter.run_function(function)
         return sorted(self.interpreter.records.calls.values(), key=lambda record: record.position)
 
     def subscripts(self) -> list[SubscriptRecord]:

@@ -140,6 +140,8 @@ def index_tensor(node: ast.Subscript, base: Value, lookup: dict[int, Value]) -> 
 
 def attribute(base: Value, name: str) -> Value:
     """An attribute of a tensor, an array or something unknown."""
+    if base.qual == library.BATCH and base.elem is not None:
+        return base.elem
     if name == "shape":
         return replace(V.INTS, elem=replace(V.LENGTH, why=".shape"), why=".shape")
     if base.only(Kind.TENSOR | Kind.NONE) and base.may(Kind.TENSOR):

@@ -35,6 +35,7 @@ class FunctionInfo:
     bodies: Bodies | None = None
     """Where its body is, if it was dropped."""
     _gives: bool | None = None
+    _stub: bool | None = None
 
     @property
     def short(self) -> str:
@@ -44,6 +45,20 @@ class FunctionInfo:
     def lines(self) -> tuple[int, int]:
         first = min([self.node.lineno, *(d.lineno for d in self.node.decorator_list)])
         return first, self.node.end_lineno or first
+
+    @property
+    def is_stub(self) -> bool:
+        """There is nothing in the body: an abstract method, a protocol, an overload."""
+        if "abstractmethod" in {name.rsplit(".", 1)[-1] for name in self.decorators}:
+            return True
+        if self._stub is None:
+            self.load()
+            self._stub = all(
+                isinstance(statement, (ast.Pass, ast.Raise))
+                or (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
+                for statement in self.node.body
+            )
+        return self._stub
 
     @property
     def is_static(self) -> bool:

@@ -63,6 +63,17 @@ class Surroundings:
             return None
         return lambda name: self.project.calls(root, entry_points).of(self.location, name)
 
+    def hidden(self, entry_points: tuple[str, ...]) -> Callable[[str], bool] | None:
+        """Whether no other file of the project mentions a name of the file that starts with an underscore.
+
+        Args:
+            entry_points: as for ``calls``, so that the files are gone over once.
+        """
+        root = self.root
+        if root is None:
+            return None
+        return lambda name: self.project.calls(root, entry_points).private(self.location, name)
+
 
 class Project:
     """Resolves imported names to what they are in the module that defines them.

@@ -56,6 +56,7 @@ class CallGraph:
         entry_points: tuple[str, ...],
     ) -> None:
         self._lookup = Lookup(files, find)
+        self._paths = frozenset(self._lookup.files)
         self._cold_files = {path for path in self._lookup.files if cold_by_path(_within(path, root))}
         self._names = Names(entry_points)
         self._vague: dict[str, list[Function]] = {}
@@ -79,8 +80,8 @@ class CallGraph:
         return self._verdicts.get((path, name))
 
     def private(self, path: str, short: str) -> bool:
-        """No other file of the project mentions a name that starts with an underscore."""
-        return self._private.get(short, path) == path
+        """No other file of the project holds a name that starts with an underscore, be it in a string or a comment."""
+        return path in self._paths and self._private.get(short, path) == path
 
     def _functions(self) -> Iterator[Function]:
         for file in self._lookup.files.values():
@@ -158,7 +159,6 @@ class CallGraph:
         self._private: dict[str, str] = {}
         for file in self._lookup.files.values():
             cold = file.path in self._cold_files
-            chains = [file.mentions, *(function.mentions for function in file.functions.values())]
             if not cold:
                 loose = {_last(chain) for chain in file.mentions}
                 if file.path.endswith("__init__.py"):
@@ -167,13 +167,9 @@ class CallGraph:
                     loose.update(chain[1:] for chain in function.mentions if chain[0] == "$")
                 # What is private is meant to be used in its own file.
                 self._loose.update((file.path if name[:1] == "_" else "", name) for name in loose)
-            names = {_last(chain) for part in chains for chain in part}
-            names.update(target.rpartition(".")[2] for target in file.imports.values())
-            for name in names:
-                if name[0] == "_":
-                    known = self._private.setdefault(name, file.path)
-                    if known != file.path:
-                        self._private[name] = ""
+            for name in file.hidden:
+                if self._private.setdefault(name, file.path) != file.path:
+                    self._private[name] = ""
 
     # Verdicts
 

@@ -170,3 +170,5 @@ class Frame:
     """Whose attributes are being collected, if any are."""
     trace: Trace = field(default_factory=Trace)
     """What the computation that this run belongs to has met."""
+    nested: dict[FunctionInfo, Env] = field(default_factory=dict)
+    """Functions defined in the body, with what they see; run when it is known what they are called with."""

@@ -27,6 +27,7 @@ _CHAIN = re.compile(r"[$.]?[^\W\d]\w*(?:\.[^\W\d]\w*)*\(?")
 _LAMBDA = re.compile(r"\blambda\b[^\n]*(?:\n[^\n]*)?")
 _IGNORED = frozenset(keyword.kwlist) | frozenset(f"{word}(" for word in keyword.kwlist) | {"self", "cls"}
 _IGNORED |= {"r", "R", "b", "B", "u", "U", "f", "F", "rb", "br", "fr", "rf", "Rb", "bR"}  # of strings
+_HIDDEN = re.compile(r"\b_\w+")
 _TAB = 8
 
 
@@ -78,6 +79,7 @@ class File:
         imports: what a name stands for: a dotted name, with dots in front if relative.
         stars: modules all of whose names are imported.
         mentions: what runs when the file is imported mentions.
+        hidden: words of its text, comments and all, that start with an underscore.
     """
 
     path: str
@@ -86,6 +88,7 @@ class File:
     imports: dict[str, str] = field(default_factory=dict)
     stars: list[str] = field(default_factory=list)
     mentions: tuple[str, ...] = ()
+    hidden: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -104,8 +107,8 @@ def scan(path: str, text: str) -> File:
         path: absolute path.
         text: what is in it.
     """
+    file = File(path, hidden=frozenset(map(intern, _HIDDEN.findall(text))))
     text = _QUOTED.sub(_unquoted, text).replace("super().", "super.")
-    file = File(path)
     text = _imports(text, file)
     scopes = [_Scope(-1, None)]
     decorators: list[str] = []

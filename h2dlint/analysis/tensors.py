@@ -136,6 +136,8 @@ def torch_call(qual: str, call: Call) -> Value | None:
         )
     if qual == "torch.device":
         return _device(call)
+    if short.split(".", 1)[0] in T.OTHER_BACKENDS and short.endswith(".current_device"):
+        return Value(kind=Kind.INT, device=V.OTHER, why=f"{qual}()")
     if qual in T.CURRENT_DEVICE:
         return Value(kind=Kind.INT, device=V.CUDA, why="torch.cuda.current_device()")
     if qual in T.JOINERS:
@@ -243,7 +245,7 @@ def _device(call: Call) -> Value:
     return Value(
         kind=Kind.DEVICE,
         device=mask & ~V.UNSET or V.SOME_DEVICE,
-        confidence=first.confidence if first.known else Confidence.HIGH,
+        confidence=first.confidence if first.known or first.confidence is Confidence.LOW else Confidence.HIGH,
         why=first.why if first.confidence is Confidence.LOW else f"torch.device at line {call.node.lineno}",
     )
 

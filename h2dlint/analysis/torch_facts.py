@@ -162,3 +162,6 @@ DEFAULT_DEVICE_SETTERS: frozenset[str] = frozenset(
 )
 
 CURRENT_DEVICE: frozenset[str] = frozenset({"torch.cuda.current_device"})
+
+OTHER_BACKENDS: frozenset[str] = frozenset("npu xpu mps hpu mlu musa mtia xla".split())
+"""Modules of torch, or put there by an extension, for hardware that the fixes are not for."""

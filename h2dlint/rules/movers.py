@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from h2dlint.analysis import layout as L
 from h2dlint.analysis import torch_facts as T
 from h2dlint.analysis import values as V
+from h2dlint.analysis.library import BATCH
 from h2dlint.analysis.moves import Move, parse_copy, parse_move
 from h2dlint.analysis.outline import dotted
 from h2dlint.analysis.values import Kind, Value
@@ -130,6 +131,9 @@ def read_transfer(site: Site) -> Movement | None:
 def _presumed(site: Site, node: ast.expr) -> Value:
     """A tensor that its name says is on the host, or that is there on one branch: weak evidence."""
     value = site.value(node)
+    if value.qual == BATCH and value.elem is not None:
+        # Its own ``to`` moves each of its tensors.
+        return replace(value.elem, origins=())
     if (
         not value.may(Kind.TENSOR)
         or not value.device & V.CPU

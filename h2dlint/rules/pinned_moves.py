@@ -10,6 +10,7 @@ import libcst as cst
 from h2dlint.analysis import layout as L
 from h2dlint.analysis import torch_facts as T
 from h2dlint.analysis import values as V
+from h2dlint.analysis.library import BATCH
 from h2dlint.analysis.values import Kind
 from h2dlint.model import Confidence, Fix
 from h2dlint.rules.ladder import bare, can_pin, edit_of, pins_in_constructor, rename
@@ -70,6 +71,8 @@ def pinned_move(site: Site, found: Movement) -> Fix:
     """Rung 2: pin the source and move it without blocking."""
     trust = trust_of(site, found)
     title = "Copy from pinned memory without blocking"
+    if site.value(found.receiver).qual == BATCH:
+        return trust.fix("Pin the tensors of the batch, and move each with non_blocking=True", None)
     if site.call is None:
         return trust.fix(title)
     try:
