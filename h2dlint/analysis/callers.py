@@ -96,7 +96,7 @@ class Callers:
 
     def _everywhere(self, function: FunctionInfo) -> list[Mention]:
         """All mentions of a function that is only called, else its calls as far as they are seen."""
-        if _underscored(function.short) and not (function.owner is not None and self._mentions.dynamic):
+        if _underscored(function.short) and not self._mentions.dynamic:
             uses = self._mentions.everywhere(function.short)
             if all(use.call is not None for use in uses):
                 return uses

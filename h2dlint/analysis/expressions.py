@@ -325,6 +325,11 @@ class Expressions:
         if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
             inner = self._presumed(test.operand)
             return None if inner is None else not inner
+        if isinstance(test, ast.BoolOp):
+            # One operand decides, if it is the right one.
+            decisive = isinstance(test.op, ast.Or)
+            found = [self._presumed(operand) for operand in test.values]
+            return decisive if decisive in found else None
         return self._scratch.get(id(test), V.UNKNOWN).presumed
 
     def _namedexpr(self, node: ast.NamedExpr, frame: Frame) -> Value:

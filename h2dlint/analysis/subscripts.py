@@ -47,7 +47,7 @@ def record_subscript(
     records: Records, node: ast.Subscript, base: Value, frame: Frame, stored: ast.expr | None = None
 ) -> None:
     """Write down a subscript of a tensor; what an earlier round of a loop took for one is forgotten."""
-    if not frame.record or frame.statement is None:
+    if not frame.record or frame.statement is None or isinstance(node.ctx, ast.Del):
         return
     tensor = base.may(Kind.TENSOR) and base.only(Kind.TENSOR | Kind.NONE)
     if not tensor or NO_CUDA in frame.env.paths:

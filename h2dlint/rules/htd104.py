@@ -97,9 +97,8 @@ class HostDataNewTensor(Rule):
         else:
             mask = device_mask(owner) & ~V.UNSET
             known = owner.only(Kind.TENSOR | Kind.NONE)
-            case.say(
-                f"device: that of {site.code(receiver)}", Confidence.HIGH if known else Confidence.MEDIUM
-            )
+            # What is not even known to be a tensor may as well be one on the host.
+            case.say(f"device: that of {site.code(receiver)}", Confidence.HIGH if known else Confidence.LOW)
         if not mask & V.CUDA or not weigh_data(site, data, site.value(data), case, tensors_welcome=False):
             return
         dtype = site.argument(None, "dtype")

@@ -9,7 +9,14 @@ from h2dlint.analysis import values as V
 from h2dlint.analysis.values import Kind, Value
 from h2dlint.model import Confidence, Edit, Finding, Fix
 from h2dlint.rules.base import Rule
-from h2dlint.rules.indexing import INDEX_DTYPES, Rewriter, host_indices, single_assignment, weigh_tensor
+from h2dlint.rules.indexing import (
+    INDEX_DTYPES,
+    Rewriter,
+    host_indices,
+    require_fitting,
+    single_assignment,
+    weigh_tensor,
+)
 from h2dlint.rules.site import WAITS, Case, SubscriptSite, Trust
 from h2dlint.syntax.calls import CannotRewrite
 
@@ -45,8 +52,9 @@ class ScalarIntoTensorIndex(Rule):
     ```
 
     ## Fix safety
-    The scalar is made on the device in the tensor's own dtype: the same conversion as the assignment makes, and the
-    same errors. Right on every device. Unsafe where the module uses streams, events or threads.
+    The scalar is made on the device in the tensor's own dtype. Right on every device. Unsafe where the module uses
+    streams, events or threads, and where the dtype is not known and the number not small: beyond what float16,
+    bfloat16 or float8 hold an assignment gives inf, where `torch.full` raises.
 
     ## Measured
     Behind 20 ms of queued work on an H200 (torch 2.11): `x[idx] = 3.0` holds the host for 20.2 ms, with
@@ -89,6 +97,7 @@ class ScalarIntoTensorIndex(Rule):
         title = "Make the scalar on the device"
         weak = site.value(stored).confidence is not Confidence.HIGH
         trust.require(not weak, f"the kind of {site.code(stored)} rests on weak evidence")
+        require_fitting(trust, site.value(site.node.value), site.value(stored))
         try:
             rewriter = Rewriter(site, site.node.value, trust)
             statement = single_assignment(site)

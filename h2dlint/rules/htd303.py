@@ -9,7 +9,8 @@ from h2dlint.analysis import values as V
 from h2dlint.analysis.values import Kind
 from h2dlint.model import Confidence, Edit, Finding, Fix, Span
 from h2dlint.rules.base import Rule
-from h2dlint.rules.indexing import single_assignment, weigh_tensor
+from h2dlint.rules.indexing import require_fitting, single_assignment, weigh_tensor
+from h2dlint.rules.ladder import pure
 from h2dlint.rules.site import WAITS, Case, SubscriptSite, Trust
 
 
@@ -45,8 +46,10 @@ class ScalarIntoElement(Rule):
     ```
 
     ## Fix safety
-    `.fill_` launches a kernel with the scalar as an argument; it converts as the assignment does, raises for the same
-    values, and is right on every device. Unsafe where the module uses streams, events or threads.
+    `.fill_` launches a kernel with the scalar as an argument, which is right on every device. Unsafe where the module
+    uses streams, events or threads, where the value may have effects (it would be evaluated later than now), and where
+    the dtype is not known and the number not small: beyond what float16, bfloat16 or float8 hold an assignment gives
+    inf, where `.fill_` raises.
 
     ## Measured
     Behind 20 ms of queued work on an H200 (torch 2.11): `x[1, 2] = 3.0` holds the host for 20.2 ms,
@@ -90,6 +93,9 @@ class ScalarIntoElement(Rule):
             owner.only(Kind.TENSOR) and owner.confidence is Confidence.HIGH,
             "the tensor rests on weak evidence",
         )
+        require_fitting(trust, owner, site.value(stored))
+        # The assignment evaluates the value first, then the tensor and the index.
+        trust.require(pure(site, stored), "the order of evaluation changes")
         title = "Fill the element in place"
         source = site.module.source
         target, value = source.span(site.node), source.span(stored)

@@ -343,6 +343,23 @@ class Rewriter:
         return [Edit(span, f"{before}{self.text(node)}{after}")]
 
 
+_EXACT_DTYPES = frozenset("float32 float64 int64 int32 int16 int8 uint8 bool".split())
+"""Dtypes in which ``x[i] = v``, ``fill_`` and ``torch.full`` convert a scalar alike, and raise alike (measured)."""
+_FITS_EVERYWHERE = 448
+"""The largest number that float8_e4m3fn holds: beyond it an assignment overflows without a word."""
+
+
+def require_fitting(trust: Trust, tensor: Value, scalar: Value) -> None:
+    """Assigning a scalar that a short float cannot hold gives inf, where ``fill_`` and ``torch.full`` raise."""
+    fits = scalar.only(Kind.BOOL) or (
+        isinstance(scalar.const, (int, float)) and abs(scalar.const) <= _FITS_EVERYWHERE
+    )
+    trust.require(
+        fits or tensor.dtype in _EXACT_DTYPES,
+        "a number that a short float cannot hold raises, where the assignment gives inf",
+    )
+
+
 def single_assignment(site: SubscriptSite) -> ast.Assign | None:
     """The statement ``tensor[index] = value``, if it is that and nothing else."""
     statement = site.record.statement

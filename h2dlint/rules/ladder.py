@@ -27,7 +27,9 @@ def pure(site: Place, node: ast.expr) -> bool:
     if isinstance(node, (ast.Name, ast.Constant)):
         return True
     if isinstance(node, ast.Attribute):
-        return pure(site, node.value)
+        cls = site.value(node.value).cls
+        method = cls.methods.get(node.attr) if cls is not None else None
+        return (method is None or not method.is_property) and pure(site, node.value)
     if isinstance(node, ast.Subscript):
         return pure(site, node.value) and pure(site, node.slice)
     if isinstance(node, ast.JoinedStr):

@@ -11,12 +11,13 @@ from collections.abc import Iterator
 
 from h2dlint.analysis import torch_facts as T
 from h2dlint.analysis import values as V
+from h2dlint.analysis.moves import parse_move
 from h2dlint.rules.site import Site
 
 _MAKERS = frozenset(T.CONSTRUCTORS) | frozenset(T.FACTORIES) | T.RANDOM_FACTORIES | T.LIKE_FACTORIES
 _READS = frozenset(
     """shape dtype device ndim is_cuda layout size numel nelement dim stride element_size nbytes is_pinned is_contiguous
-    item tolist sum mean any all clone to cuda""".split()
+    item tolist sum mean any all clone cuda""".split()
 )
 """Attributes and methods that neither write to a tensor nor, on the host, give another name to its memory."""
 _LOOPS = (
@@ -152,9 +153,13 @@ def _harmless(site: Site, use: ast.Name, parents: dict[int, ast.AST], may_write:
     if isinstance(parent, ast.Subscript) and parent.value is node:
         return may_write and isinstance(parent.ctx, ast.Store)
     if isinstance(parent, ast.Attribute) and parent.value is node and isinstance(parent.ctx, ast.Load):
+        call = parents[id(parent)]
+        if parent.attr == "to" and isinstance(call, ast.Call) and call.func is parent:
+            # Anywhere but to the device it may return the tensor itself.
+            move = parse_move(call, "to", site.module.interpreter.records.values)
+            return move is not None and move.device == V.CUDA
         if parent.attr in _READS:
             return True
-        call = parents[id(parent)]
         written = parent.attr.endswith("_") and isinstance(call, ast.Call) and call.func is parent
         return may_write and written and isinstance(parents[id(call)], ast.Expr)
     if isinstance(parent, ast.Call) and node in parent.args:
