@@ -34,6 +34,7 @@ class Classes(Functions):
 
     def __init__(self) -> None:
         super().__init__()
+        self.path = ""
         self._attributes: dict[tuple[ClassInfo, int], Attributes] = {}
         self._assigned: dict[ClassInfo, dict[FunctionInfo, frozenset[str]]] = {}
         self._bases: dict[ClassInfo, ClassInfo | None] = {}
@@ -50,7 +51,7 @@ class Classes(Functions):
             home = cls.home if isinstance(cls.home, Classes) else self
             found = home._class_attribute(cls, name, base, frame)
             if found is not None:
-                return found if home is self else detached(found, foreign=True)
+                return found if home is self else detached(found, True, home.path)
             cls = home._base_class(cls)
         return None
 

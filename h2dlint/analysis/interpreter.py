@@ -187,7 +187,7 @@ class Interpreter(Classes):
             return (self._home_of(function)._declared(function) or V.UNKNOWN) if stub else V.NONE
         if function.home is not self and isinstance(function.home, Interpreter):
             result = function.home.call_function(callee, call, frame)
-            return detached(result, foreign=True) if result is not None else None
+            return detached(result, True, function.home.path) if result is not None else None
         declared = self._declared(function)
         depth = frame.depth + 1
         if depth > MAX_DEPTH:

@@ -150,7 +150,7 @@ class Project:
                     return value
             return None
         if value.qual is None:
-            return value
+            return detached(value, False, path)
         if value.kind == V.ANY:
             return self._resolve(path, value.qual, origin, seen)
         if self._modules.find(path, value.qual) != self._modules.find(origin, value.qual):

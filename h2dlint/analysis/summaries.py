@@ -12,8 +12,10 @@ again only where it would come out the same:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from h2dlint.analysis import values as V
@@ -201,24 +203,30 @@ def instance_of(cls: ClassInfo | None) -> Value | None:
     return None if cls is None else Value(kind=Kind.OBJ, cls=cls)
 
 
-def detached(value: Value, foreign: bool) -> Value:
+_LINE = re.compile(r"\bat line (\d+)")
+
+
+def detached(value: Value, foreign: bool, path: str = "") -> Value:
     """A result, apart from the calls that made it.
 
     Args:
         value: the result.
         foreign: it goes to another module, where a relative name means something else.
+        path: of the file whose lines the evidence speaks of, where it is not the one that is linted.
     """
-    elem = detached(value.elem, foreign) if value.elem is not None else None
+    elem = detached(value.elem, foreign, path) if value.elem is not None else None
     items = value.items
     if items:
-        parts = tuple(detached(item, foreign) for item in items)
+        parts = tuple(detached(item, foreign, path) for item in items)
         items = parts if any(a is not b for a, b in zip(parts, items, strict=True)) else items
     qual = value.qual
     if foreign and qual is not None and qual.startswith("."):
         qual = None
-    if not value.origins and elem is value.elem and items is value.items and qual == value.qual:
+    why = _LINE.sub(f"at {PurePath(path).name}:\\1", value.why) if path and value.why else value.why
+    same = elem is value.elem and items is value.items and qual == value.qual and why == value.why
+    if not value.origins and same:
         return value
-    return replace(value, origins=(), elem=elem, items=items, qual=qual)
+    return replace(value, origins=(), elem=elem, items=items, qual=qual, why=why)
 
 
 def identical(a: Value | None, b: Value | None) -> bool:

@@ -392,3 +392,22 @@ def test_a_signature_says_everything_that_an_argument_keeps() -> None:
     plain = Value()
     for name, sample in samples.items():
         assert signature(dataclasses.replace(plain, **{name: sample})) != signature(plain), name
+
+
+def test_evidence_from_another_file_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.h2dlint]\n")
+    (tmp_path / "helper.py").write_text(
+        "import torch\n\nSIZES = [3, 1]\n\ndef positions(n: int):\n    return torch.arange(n)\n"
+    )
+    (tmp_path / "main.py").write_text(
+        "import torch\nfrom helper import SIZES, positions\n\n"
+        "def move(n: int, d: torch.device):\n"
+        "    return positions(n).to(d), torch.tensor(SIZES, device=d)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "h2dlint", "check", "main.py", "--output-format", "json"],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    evidence = [finding["evidence"][0] for finding in json.loads(done.stdout)["findings"]]
+    assert any("torch.arange() at helper.py:6" in line for line in evidence)
+    assert not any("at line" in line for line in evidence)
