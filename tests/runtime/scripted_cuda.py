@@ -31,6 +31,9 @@ class ScriptedCuda:
     def close(self) -> None:
         self.sink = None
 
+    def is_subscribed(self) -> bool:
+        return self.sink is not None
+
     def call(self, call: Call, took_us: float, frame: FrameType | None) -> None:
         if self.sink is None:
             return

@@ -131,9 +131,9 @@ def test_the_last_listener_ends_the_subscription(hub: Hub, cuda: ScriptedCuda) -
     assert cuda.subscriptions == 1
     one.close()
     one.close()
-    assert cuda.sink is not None
+    assert cuda.is_subscribed()
     other.close()
-    assert cuda.sink is None
+    assert not cuda.is_subscribed()
     hub.add(lambda _: None).close()
     assert cuda.subscriptions == 2
 
