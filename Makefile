@@ -12,7 +12,7 @@ REFERENCE := fixtures/logits_processor
 # A stamp for the interpreter: another PYTHON makes the environment anew.
 MADE := $(VENV)/.made-with-$(notdir $(PYTHON))
 
-.PHONY: help demo test lint format docs gpu bench clean
+.PHONY: help demo test lint format docs gpu gpu-runtime bench clean
 
 help:
 	@echo "make demo    lint the reference module and show what the fixes would change"
@@ -20,6 +20,7 @@ help:
 	@echo "make lint    ruff, mypy --strict, and GPU figures that have gone stale"
 	@echo "make docs    build the documentation into build/site"
 	@echo "make gpu     run the proof on this machine's GPU"
+	@echo "make gpu-runtime  trace and verify programs and libraries on this machine's GPU"
 	@echo "make bench   time h2dlint beside ruff and ast-grep on $(WHEEL)"
 
 $(MADE):
@@ -75,6 +76,10 @@ docs: $(VENV)/.docs
 
 gpu: $(if $(findstring $(VENV),$(GPU_PYTHON)),$(VENV)/.test)
 	$(GPU_PYTHON) -m pytest -m gpu tests/gpu
+
+# Figures go to $$H2DLINT_GPU_RESULTS, else to build/runtime; libraries that are not installed are left out.
+gpu-runtime: $(if $(findstring $(VENV),$(GPU_PYTHON)),$(VENV)/.test)
+	H2DLINT_GPU_RESULTS="$${H2DLINT_GPU_RESULTS:-build/runtime}" $(GPU_PYTHON) -m tests.gpu.runtime_report $(RUNTIME)
 
 bench: $(VENV)/.bench
 	$(BIN)/python tests/bench/bench.py "$(WHEEL)"

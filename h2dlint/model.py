@@ -115,6 +115,43 @@ class Gain:
     note: str | None = None
 
 
+class Ran(enum.Enum):
+    """What a recorded run says of a finding."""
+
+    CONFIRMED = "confirmed"
+    """It held the host."""
+    WITHOUT_BLOCKING = "ran-without-blocking"
+    RAN = "ran"
+    """Of a hazard, which is a race and no stall: a trace cannot say more."""
+    NEVER = "never-ran"
+    UNKNOWN = "unknown"
+    """Nothing blocked there, and which lines ran was not recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a recorded run says of a finding; the copies are those to the device.
+
+    Args:
+        status: what it comes to.
+        count: copies that were made there, and
+        blocked: how many of them held the host.
+        held_us: host time in the calls of those sites where it was held, the sum, and
+        max_us: the longest, in microseconds.
+        bytes: copied.
+        among: the figures are those of so many places together, of which this is one, because the trace does not tell
+            them apart; 1 where it does.
+    """
+
+    status: Ran
+    count: int = 0
+    blocked: int = 0
+    held_us: float = 0.0
+    max_us: float = 0.0
+    bytes: int = 0
+    among: int = 1
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One place that a rule reports.
@@ -128,6 +165,7 @@ class Finding:
         evidence: one line each, such as ``data: list built at line 12``.
         group: findings of a file with an equal group belong together: fixing one alone moves its wait to another.
         statement: first and last line of the whole statement, where a suppression comment may stand.
+        trace: what a recorded run says of it; ``None`` where none was asked.
     """
 
     path: str
@@ -144,6 +182,7 @@ class Finding:
     gain: Gain | None = None
     fix: Fix | None = None
     statement: tuple[int, int] = (0, 0)
+    trace: Measured | None = None
 
     @property
     def sort_key(self) -> tuple[str, int, int, str]:

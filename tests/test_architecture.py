@@ -20,9 +20,9 @@ MAY_IMPORT = {
     "rules": {"analysis", "syntax", "model"},
     "engine": {"rules", "analysis", "syntax", "model"},
     "report": {"rules", "analysis", "syntax", "model"},
-    "cli": {"report", "engine", "rules", "analysis", "syntax", "model"},
+    "cli": {"runtime", "report", "engine", "rules", "analysis", "syntax", "model"},
     "runtime": {"report", "engine", "rules", "analysis", "syntax", "model"},
-    "integrations": {"report", "engine", "rules", "analysis", "syntax", "model"},
+    "integrations": {"runtime", "report", "engine", "rules", "analysis", "syntax", "model"},
     # What is imported on the way to everything, and what starts the program.
     "__init__": set[str](),
     "__main__": {"cli"},
@@ -167,6 +167,18 @@ def test_linting_imports_neither_torch_nor_numpy(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     status, heavy = loaded_after(["check", "--isolated", "--unsafe-fixes", "step.py"], tmp_path)
+    assert status == 1
+    assert heavy == []
+
+
+def test_reading_a_trace_imports_neither(tmp_path: Path) -> None:
+    profile = Path(__file__).parent / "runtime" / "data" / "profile_h200.json"
+    (tmp_path / "step.py").write_text(
+        "import torch\n\nx = torch.tensor([1, 2], device='cuda')\n", encoding="utf-8"
+    )
+    status, heavy = loaded_after(
+        ["check", "--isolated", "--cold", "--trace", str(profile), "step.py"], tmp_path
+    )
     assert status == 1
     assert heavy == []
 

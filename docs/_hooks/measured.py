@@ -5,6 +5,7 @@ The files are written by ``tests/gpu`` (see ``docs/proof.md``); a figure that is
 
 from __future__ import annotations
 
+import importlib
 import json
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,11 +18,17 @@ Figure = Mapping[str, Any]
 
 
 def render_measured(name: str, folder: Path = MEASURED) -> str:
-    """The table for a name: ``logits_processor``, ``rules``, or the code of a rule.
+    """The table for a name: ``logits_processor``, ``rules``, a rule's code, or a key of ``runtime_figures.TABLES``.
 
     Hyphens in the name stand for underscores.
     """
     name = name.replace("-", "_")
+    runtime = _tables()
+    if name in runtime:
+        file, rows = runtime[name]
+        document = _load(folder / file)
+        lines = _table(*rows(document.get("figures", {})))
+        return "\n".join([_machine(document), "", *lines]) if lines else f"*Not measured yet: {name}.*"
     document = _load(folder / ("logits_processor.json" if name == "logits_processor" else "rules.json"))
     races = _load(folder / "hazards.json")
     if name in races.get("figures", {}):
@@ -36,6 +43,13 @@ def render_measured(name: str, folder: Path = MEASURED) -> str:
     if not lines:
         return f"*Not measured yet: {name}.*"
     return "\n".join([_machine(document), "", *lines])
+
+
+def _tables() -> Mapping[str, Any]:
+    """Those of ``runtime_figures``, which lies beside this file; mkdocs imports neither as part of a package."""
+    prefix = f"{__package__}." if __package__ else ""
+    tables: Mapping[str, Any] = importlib.import_module(f"{prefix}runtime_figures").TABLES
+    return tables
 
 
 def _load(path: Path) -> Mapping[str, Any]:

@@ -16,6 +16,8 @@ main = Root(
         "check": "h2dlint.cli.check:check",
         "fix": "h2dlint.cli.fix:fix",
         "rule": "h2dlint.cli.rule:rule",
+        "trace": "h2dlint.cli.trace:trace",
+        "verify": "h2dlint.cli.verify:verify",
     },
     context_settings=HELP_OPTIONS,
     help="Find and fix the host-to-device copies that make PyTorch code wait.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -25,6 +26,13 @@ from h2dlint.cli.options import (
 @rule_options
 @output_format_option("full")
 @output_file_option
+@click.option(
+    "--trace",
+    type=click.Path(dir_okay=False, path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="Say what became of each finding in a trace of `h2dlint trace` or torch.profiler (with stacks).",
+)
 @click.option("--statistics", is_flag=True, help="Count findings by rule instead of listing them.")
 @click.option("-e", "--exit-zero", is_flag=True, help="Exit 0 even if there are findings.")
 @click.option("--exit-non-zero-on-fix", is_flag=True, help="Exit 1 if anything was fixed, too.")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,9 +23,12 @@ from h2dlint.engine.fixing import FixOutcome, fix_files
 from h2dlint.engine.results import Report
 from h2dlint.engine.runner import lint_files
 from h2dlint.engine.settings import Settings
-from h2dlint.report import FORMATS, Reporter, Sources, View
+from h2dlint.report import FORMATS, Reporter, Sources, Unreported, View
 from h2dlint.report.summary import would_fix
 from h2dlint.syntax.source import DecodeError, SourceText
+
+if TYPE_CHECKING:
+    from h2dlint.runtime.traces import Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class Job:
     diff: bool = False
     patch: str | None = None
     fix_table: bool = False
+    trace: tuple[Path, ...] = ()
     statistics: bool = False
     show_files: bool = False
     show_settings: bool = False
@@ -63,6 +67,12 @@ class Job:
             raise click.UsageError("standard input ('-') cannot be checked together with other paths")
         if job.stdin_filename is not None and job.paths not in {(), ("-",)}:
             raise click.UsageError("--stdin-filename goes with standard input, not with other paths")
+        if job.trace and (job.fix or job.dry):
+            raise click.UsageError(
+                "--trace cannot be used with --fix or --diff: the trace is of the files as they are"
+            )
+        if job.trace and job.stdin:
+            raise click.UsageError("--trace cannot be used with standard input")
         return job
 
     @property
@@ -90,6 +100,7 @@ def run(job: Job) -> int:
         terminal.Output().write([settings_text(settings)])
         return Exit.CLEAN
     _reporter(job, settings)
+    trace = _read_trace(job)
     if job.stdin:
         from h2dlint.cli.stdin import run_stdin
 
@@ -105,11 +116,14 @@ def run(job: Job) -> int:
     if not found.files and not found.errors and not job.quiet:
         terminal.warn("no Python files found under the given paths")
     report, outcomes = _verdict(job, found, settings)
+    places = {file.path: file.location for file in found.files}
+    unreported = None
+    if trace is not None:
+        report, unreported = _traced(report, trace, places)
     if job.verbose:
         explain_run(report, settings, time.monotonic() - begin)
     say_errors(report, quiet=job.quiet)
-    places = {file.path: file.location for file in found.files}
-    return deliver(job, settings, report, outcomes, _file_sources(places))
+    return deliver(job, settings, report, outcomes, _file_sources(places), traced=unreported)
 
 
 def _settings(job: Job, cwd: Path) -> Settings:
@@ -120,6 +134,34 @@ def _settings(job: Job, cwd: Path) -> Settings:
         return load_settings(paths, cwd, job.config, job.isolated, job.overrides)
     except ConfigError as error:
         raise Failure(str(error)) from error
+
+
+def _read_trace(job: Job) -> Trace | None:
+    if not job.trace:
+        return None
+    from h2dlint.runtime.reading import read_all
+    from h2dlint.runtime.traces import TraceError
+
+    try:
+        return read_all(job.trace)
+    except TraceError as error:
+        raise Failure(str(error)) from error
+
+
+def _traced(report: Report, trace: Trace, places: Mapping[str, Path]) -> tuple[Report, Unreported]:
+    """The report with what the trace says of each finding, and what it says of no finding."""
+    from h2dlint.runtime.matching import join
+
+    joined = join(report.findings, trace, places)
+    missed = [
+        checked or site.frame is None
+        for site, owners, checked in zip(trace.sites, joined.owners, joined.checked, strict=True)
+        if site.stalls and not owners
+    ]
+    notes = tuple(sorted({*report.notes, *joined.notes}))
+    return replace(report, findings=joined.findings, notes=notes), Unreported(
+        len(missed), missed.count(False)
+    )
 
 
 def _reporter(job: Job, settings: Settings) -> type[Reporter]:
@@ -168,6 +210,7 @@ def deliver(
     outcomes: Iterable[FixOutcome],
     sources: Sources,
     fixed_text: bytes | None = None,
+    traced: Unreported | None = None,
 ) -> int:
     """Write what the job is to write and return the exit status.
 
@@ -178,6 +221,7 @@ def deliver(
         outcomes: of the files that were, or would be, changed.
         sources: the text that findings refer to.
         fixed_text: of standard input; it goes to standard output, and findings to standard error.
+        traced: with ``--trace``, what the trace holds beside the findings.
     """
     if job.dry:
         return _deliver_diff(job, report, [outcome for outcome in outcomes if outcome.changed], outcomes)
@@ -192,6 +236,7 @@ def deliver(
         fix_table=job.fix_table,
         summary=not job.quiet,
         min_confidence=settings.min_confidence,
+        traced=traced,
         names=rule_names() if job.fix_table else {},
     )
     reporter = _reporter(job, settings)(view, sources)

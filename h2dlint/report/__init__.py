@@ -6,7 +6,7 @@ To add a format, write a subclass of `Reporter` in a file of its own and name it
 
 from __future__ import annotations
 
-from h2dlint.report.base import Reporter, Sources, View
+from h2dlint.report.base import Reporter, Sources, Unreported, View
 from h2dlint.report.concise import ConciseReporter
 from h2dlint.report.full import FullReporter
 from h2dlint.report.json import JsonReporter
@@ -18,4 +18,4 @@ FORMATS: dict[str, type[Reporter]] = {
 }
 """Format name, as ``--output-format`` takes it, to reporter."""
 
-__all__ = ["FORMATS", "Reporter", "Sources", "View"]
+__all__ = ["FORMATS", "Reporter", "Sources", "Unreported", "View"]

@@ -17,6 +17,19 @@ Sources = Callable[[str], "SourceText | None"]
 
 
 @dataclass(frozen=True, slots=True)
+class Unreported:
+    """Sites of a trace that held the host and that no finding of the report speaks of.
+
+    Args:
+        sites: how many, and
+        unchecked: how many of them in files that were not checked.
+    """
+
+    sites: int = 0
+    unchecked: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """How a report is to look; everything that would otherwise come from the terminal or the environment.
 
@@ -28,6 +41,7 @@ class View:
         fix_table: with ``fixing``, the summary tells it rule by rule.
         summary: end with the summary for people.
         min_confidence: the least confidence that was reported; for the wording of what was left out.
+        traced: findings carry what a trace says of them; what else the trace holds. ``None`` without a trace.
         names: code to rule name; for ``fix_table``, where no finding of a rule may be left to name it.
     """
 
@@ -38,6 +52,7 @@ class View:
     fix_table: bool = False
     summary: bool = True
     min_confidence: Confidence = Confidence.MEDIUM
+    traced: Unreported | None = None
     names: Mapping[str, str] = field(default_factory=dict)
 
     def fixable(self, finding: Finding) -> bool:

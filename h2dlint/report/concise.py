@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from h2dlint.model import Finding
 from h2dlint.report.base import Reporter, View
 from h2dlint.report.because import because, no_gain
+from h2dlint.report.measured import suffix
 from h2dlint.report.ranking import ranked
 from h2dlint.report.statistics import statistics_text
 from h2dlint.report.style import Paint, escape
@@ -32,7 +33,7 @@ class ConciseReporter(Reporter):
         for finding in ranked(report.findings):
             place = f"{finding.span.line}:{finding.span.column}"
             path = paint("path", escape(finding.path))
-            why = escape("; ".join(filter(None, (because(finding), no_gain(finding)))))
+            why = escape("; ".join(filter(None, (because(finding), no_gain(finding), suffix(finding)))))
             yield f"{path}:{place}: {headline(finding, self.view, paint)}{f' ({why})' if why else ''}\n"
         if self.view.summary:
             yield from summary(report, self.view)

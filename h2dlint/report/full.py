@@ -11,6 +11,7 @@ from h2dlint.report.base import Reporter
 from h2dlint.report.because import because, gain, no_gain
 from h2dlint.report.concise import headline
 from h2dlint.report.frame import Frame
+from h2dlint.report.measured import measured
 from h2dlint.report.preview import preview
 from h2dlint.report.ranking import ranked
 from h2dlint.report.statistics import statistics_text
@@ -76,6 +77,8 @@ class FullReporter(Reporter):
 
 
 def _notes(finding: Finding, together: list[int]) -> Iterator[str]:
+    if said := measured(finding):
+        yield said
     why = because(finding)
     if why:
         yield f"because: {why}"

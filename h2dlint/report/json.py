@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from h2dlint.model import Applicability, Confidence, Context, Edit, FileError, Finding, Fix, Gain
+from h2dlint.model import Applicability, Confidence, Context, Edit, FileError, Finding, Fix, Gain, Measured
 from h2dlint.report.base import Reporter
 from h2dlint.report.statistics import count_rules
 from h2dlint.report.summary import count_fixable
@@ -69,7 +69,7 @@ def finding_object(finding: Finding) -> dict[str, Any]:
         "evidence": [*finding.evidence, *(f"fix: {reason}" for reason in reasons)],
         "group": finding.group,
         "gain": None if finding.gain is None else gain_object(finding.gain),
-        "trace": None,
+        "trace": None if finding.trace is None else trace_object(finding.trace),
         "fix": None if finding.fix is None else fix_object(finding.fix),
     }
 
@@ -77,6 +77,19 @@ def finding_object(finding: Finding) -> dict[str, Any]:
 def gain_object(gain: Gain) -> dict[str, Any]:
     """What a fix is worth as version 1 writes it."""
     return {"negated_by_line": gain.negated_by_line, "idle_us": gain.idle_us, "note": gain.note}
+
+
+def trace_object(measured: Measured) -> dict[str, Any]:
+    """What a recorded run says of a finding as version 1 writes it; times are in microseconds."""
+    return {
+        "status": measured.status.value,
+        "count": measured.count,
+        "blocked": measured.blocked,
+        "held_us": round(measured.held_us, 3),
+        "max_us": round(measured.max_us, 3),
+        "bytes": measured.bytes,
+        "among": measured.among,
+    }
 
 
 def fix_object(fix: Fix) -> dict[str, Any]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import inf
 
-from h2dlint.model import Context, Effect, Finding
+from h2dlint.model import Context, Effect, Finding, Ran
 
 _CONTEXTS = {context: place for place, context in enumerate(Context)}
 _EFFECTS = {Effect.HAZARD: 0, Effect.BLOCKS: 1, Effect.MAY_BLOCK: 2}
 
-Rank = tuple[bool, int, int, float, int]
+Rank = tuple[bool, float, bool, int, int, float, int]
 
 
 def negated(finding: Finding) -> bool:
@@ -21,12 +21,15 @@ def negated(finding: Finding) -> bool:
 def rank(finding: Finding) -> Rank:
     """What is worth more compares less.
 
-    Negated findings come last; then hot before warm before cold; a hazard, which is a wrong result, before what
-    blocks, and that before what may block; then by what the fix saves where nothing is queued (without a fix that was
-    measured: last); then by confidence.
+    With a trace, what held the host comes first, the longest before the others. Negated findings come last; then hot
+    before warm before cold; a hazard, which is a wrong result, before what blocks, and that before what may block; then
+    by what the fix saves where nothing is queued (without a fix that was measured: last); then by confidence.
     """
     idle = finding.gain.idle_us if finding.gain is not None else None
+    trace = finding.trace
     return (
+        trace is not None and trace.status is not Ran.CONFIRMED,
+        -trace.held_us if trace is not None else 0.0,
         negated(finding),
         _CONTEXTS[finding.context],
         _EFFECTS[finding.effect],
@@ -37,6 +40,8 @@ def rank(finding: Finding) -> Rank:
 
 def ranked(findings: Iterable[Finding]) -> list[Finding]:
     """Findings as people read them: a group stays together, at the place of the best of its members.
+
+    With a trace it does not: each stands where its own time puts it.
 
     Args:
         findings: in path order, which decides between equals.
@@ -52,7 +57,7 @@ def ranked(findings: Iterable[Finding]) -> list[Finding]:
 
     def place(item: tuple[int, Finding]) -> tuple[Rank, int, int]:
         index, finding = item
-        if finding.group is None:
+        if finding.group is None or finding.trace is not None:
             return rank(finding), index, index
         key = (finding.path, finding.group, negated(finding))
         return best[key], first.setdefault(key, index), index

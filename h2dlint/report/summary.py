@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from h2dlint.model import Applicability, Confidence, Context, Finding
+from h2dlint.model import Applicability, Confidence, Context, Finding, Ran
 from h2dlint.report.base import View
 from h2dlint.report.style import Paint, escape
 
@@ -25,6 +25,7 @@ def summary(report: Report, view: View) -> Iterator[str]:
     if view.fixing and view.fix_table:
         yield from _fix_table(report, view)
     yield _found(report, view)
+    yield from _traced(report, view)
     yield from filter(None, (_failed(report), _fixable(report, view), _left_out(report, view)))
 
 
@@ -73,6 +74,29 @@ def _found(report: Report, view: View) -> str:
     if report.errors:
         return "No findings.\n"
     return Paint(view.colour)("good", "All checks passed!") + "\n"
+
+
+def _traced(report: Report, view: View) -> Iterator[str]:
+    if view.traced is None:
+        return
+    counts = Counter(finding.trace.status for finding in report.findings if finding.trace is not None)
+    said = {
+        Ran.CONFIRMED: "confirmed",
+        Ran.WITHOUT_BLOCKING: "ran without blocking",
+        Ran.RAN: "ran (races)",
+        Ran.NEVER: "never ran",
+        Ran.UNKNOWN: "not known to have run",
+    }
+    always = (Ran.CONFIRMED, Ran.WITHOUT_BLOCKING, Ran.NEVER)
+    parts = (
+        f"{counts[status]} {text}" for status, text in said.items() if counts[status] or status in always
+    )
+    yield f"In the trace: {', '.join(parts)}.\n"
+    sites, unchecked = view.traced.sites, view.traced.unchecked
+    if sites:
+        verb = "is" if sites == 1 else "are"
+        where = f", {unchecked} of them in files that were not checked" if unchecked else ""
+        yield f"{_plural(sites, 'blocking site')} {verb} not reported (h2dlint trace shows them){where}.\n"
 
 
 def _failed(report: Report) -> str:

@@ -12,16 +12,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from h2dlint.runtime.guard import BlockingCopyError, allow, no_blocking_h2d
+    from h2dlint.runtime.guard import BlockingCopyError, GuardError, allow, no_blocking_h2d
     from h2dlint.runtime.recording import record
 
-__all__ = ["BlockingCopyError", "allow", "no_blocking_h2d", "record"]
+__all__ = ["BlockingCopyError", "GuardError", "allow", "no_blocking_h2d", "record"]
 
 _PLACES = {
     "record": "h2dlint.runtime.recording",
     "no_blocking_h2d": "h2dlint.runtime.guard",
     "allow": "h2dlint.runtime.guard",
     "BlockingCopyError": "h2dlint.runtime.guard",
+    "GuardError": "h2dlint.runtime.guard",
 }
 
 

@@ -15,7 +15,6 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from itertools import count
 from pathlib import Path
@@ -156,8 +155,11 @@ def when_imported(name: str, then: Callable[[ModuleType], None]) -> None:
     sys.meta_path.insert(0, _Waiting(name, then))
 
 
-class _Waiting(MetaPathFinder):
-    """Lets others find the module, and steps in after it was executed."""
+class _Waiting:
+    """Lets others find the module, and steps in after it was executed.
+
+    A finder by its methods alone: the abstract classes take longer to import than all the rest.
+    """
 
     def __init__(self, name: str, then: Callable[[ModuleType], None]) -> None:
         self._name = name
@@ -177,7 +179,7 @@ class _Waiting(MetaPathFinder):
         return spec
 
 
-class _Telling(Loader):
+class _Telling:
     """A loader that tells when it has executed its module, and leaves no trace of itself."""
 
     def __init__(self, loader: Any, then: Callable[[ModuleType], None]) -> None:

@@ -22,9 +22,10 @@ from h2dlint.runtime.traces import ASYNC, STAGED, SYNC, WAIT, Frame
 
 STAGED_FLOOR_US = 50.0
 STAGED_US_PER_BYTE = 1 / 4000
-"""A staged copy held the host if its call took longer than this much and so many microseconds a byte (4 GB/s): the
-driver copies small ones at 10 GB/s and returns; measured on an H200, 0.1 ms for 1 MiB, and 10 ms behind queued work
-for 4 MiB."""
+STAGED_WHOLE_BYTES = 2 << 20
+"""A staged copy held the host if its call took longer than ``STAGED_FLOOR_US`` and this much a byte (4 GB/s), counted up to
+2 MiB: up to there the driver copies at 10 GB/s and returns, and above it stays until the copy is done. Measured on an H200:
+0.1 ms for 1 MiB, 0.2 ms for 2 MiB, 10 ms behind queued work for 4 MiB, 3.8 ms for 16 MiB with nothing queued."""
 
 
 @dataclass(slots=True)
@@ -174,6 +175,11 @@ class Pairing:
         """Nothing more is to come on this thread for now: a copy that nobody waited for is over."""
         self._flush(self._thread())
 
+    def forget(self) -> None:
+        """What an earlier subscription left half told is nobody's business now."""
+        for thread in self._threads:
+            thread.pending = thread.waits_for = None
+
     def flush_all(self) -> None:
         """Nothing more is to come on any thread: the last copies of threads that have ended are over too."""
         for thread in tuple(self._threads):
@@ -208,13 +214,13 @@ class Pairing:
 
 
 def staged_holds(held_us: float, size: int) -> bool:
-    """Whether a copy that was staged held the host for longer than staging takes.
+    """Whether a copy that was staged held the host, and not only took its call.
 
     Args:
         held_us: how long the call took.
         size: bytes copied.
     """
-    return held_us > STAGED_FLOOR_US + size * STAGED_US_PER_BYTE
+    return held_us > STAGED_FLOOR_US + min(size, STAGED_WHOLE_BYTES) * STAGED_US_PER_BYTE
 
 
 def _took(call: Call) -> float:
@@ -269,6 +275,7 @@ class Hub:
         listener = Listener(self, sink)
         with self._lock:
             if self._source is None:
+                self.pairing.forget()
                 self._source = self.subscribe(self.pairing.sink)
             self._listeners = (*self._listeners, listener)
         return listener

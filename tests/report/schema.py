@@ -36,6 +36,17 @@ _GAIN = _object(
         "note": {"type": ["string", "null"]},
     }
 )
+_TRACE = _object(
+    {
+        "status": {"enum": ["confirmed", "ran-without-blocking", "ran", "never-ran", "unknown"]},
+        "count": _COUNT,
+        "blocked": _COUNT,
+        "held_us": {"type": "number", "minimum": 0},
+        "max_us": {"type": "number", "minimum": 0},
+        "bytes": _COUNT,
+        "among": {"type": "integer", "minimum": 1},
+    }
+)
 _FINDING = _object(
     {
         "path": _TEXT,
@@ -50,7 +61,7 @@ _FINDING = _object(
         "evidence": {"type": "array", "items": _TEXT},
         "group": {"type": ["string", "null"]},
         "gain": {"oneOf": [{"type": "null"}, _GAIN]},
-        "trace": {"type": ["object", "null"]},
+        "trace": {"oneOf": [{"type": "null"}, _TRACE]},
         "fix": {"oneOf": [{"type": "null"}, _FIX]},
     }
 )

@@ -81,7 +81,8 @@ def test_a_copy_in_a_loop_is_told_each_time(hub: Hub, cuda: ScriptedCuda, told: 
 
 
 @pytest.mark.parametrize(
-    ("took_us", "size", "holds"), [(20.0, 24, False), (204.0, 2 << 20, False), (10_432.0, 4 << 20, True)]
+    ("took_us", "size", "holds"),
+    [(20.0, 24, False), (204.0, 2 << 20, False), (10_432.0, 4 << 20, True), (3_841.0, 16 << 20, True)],
 )
 def test_staged_copies_hold_by_the_measured_figures(
     hub: Hub, cuda: ScriptedCuda, told: list[Happened], took_us: float, size: int, holds: bool
@@ -136,6 +137,18 @@ def test_the_last_listener_ends_the_subscription(hub: Hub, cuda: ScriptedCuda) -
     assert not cuda.is_subscribed()
     hub.add(lambda _: None).close()
     assert cuda.subscriptions == 2
+
+
+def test_what_an_earlier_subscription_left_is_forgotten(hub: Hub, cuda: ScriptedCuda) -> None:
+    first = hub.add(lambda _: None)
+    thread = threading.Thread(target=cuda.send)
+    thread.start()
+    thread.join()
+    first.close()
+    heard: list[Happened] = []
+    hub.add(heard.append)
+    hub.pairing.flush_all()
+    assert heard == []
 
 
 def test_a_listener_that_cannot_be_served_is_not_kept(cuda: ScriptedCuda) -> None:
