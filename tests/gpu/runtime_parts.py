@@ -6,11 +6,15 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +45,13 @@ class Done:
         returncode: -1 if it was killed because it took too long.
         out: its standard output.
         tail: the end of its standard error.
+        wall_s: from start to end.
     """
 
     returncode: int
     out: str
     tail: str
+    wall_s: float = 0.0
 
     def json_lines(self, key: str) -> list[dict[str, Any]]:
         """The lines of standard output that are JSON objects with a key."""
@@ -60,8 +66,33 @@ class Done:
         return found
 
 
+_running: set[int] = set()
+"""Commands that have been started and have not ended."""
+
+
+def stop_all() -> None:
+    """Kill every command that runs, and what it has started."""
+    for pid in list(_running):
+        _kill(pid)
+
+
+def _kill(pid: int) -> None:
+    """Kill a process and all below it: what ``h2dlint verify`` runs is in a group of its own."""
+    below: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parent = int(stat.read_text(errors="replace").rpartition(")")[2].split()[1])
+            below.setdefault(parent, []).append(int(stat.parent.name))
+    doomed = [pid]
+    for one in doomed:
+        doomed += below.get(one, ())
+    for one in doomed:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(one, signal.SIGKILL)
+
+
 def shell(command: Sequence[str], cwd: Path, timeout: float) -> Done:
-    """Run a command; what it says goes into the result, not to the terminal."""
+    """Run a command; what it says goes into the result, and to the terminal one line: how long it took."""
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {
         **os.environ,
@@ -72,24 +103,35 @@ def shell(command: Sequence[str], cwd: Path, timeout: float) -> Done:
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
     }
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        list(command),
+        cwd=cwd,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    _running.add(process.pid)
+    late = ""
     try:
-        done = subprocess.run(
-            list(command),
-            cwd=cwd,
-            env=environment,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=timeout,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        return Done(-1, _text(error.stdout), f"killed after {timeout:.0f} s\n{_text(error.stderr)[-TAIL:]}")
-    return Done(done.returncode, done.stdout, done.stderr[-TAIL:])
-
-
-def _text(output: str | bytes | None) -> str:
-    return output.decode("utf-8", "replace") if isinstance(output, bytes) else output or ""
+        out, err = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        late = f"killed after {timeout:.0f} s\n"
+        _kill(process.pid)
+        try:
+            out, err = process.communicate(timeout=10)
+        except subprocess.TimeoutExpired:
+            out, err = "", "something that it left behind holds its output"
+    finally:
+        _running.discard(process.pid)
+    wall = time.perf_counter() - began
+    returncode = -1 if late else process.returncode
+    shown = " ".join(Path(word).name if os.sep in word else word for word in command)[:150]
+    print(f"{wall:6.1f} s, exit {returncode}: {shown}", flush=True)
+    return Done(returncode, out, late + err[-TAIL:], wall)
 
 
 def h2dlint(arguments: Sequence[str], cwd: Path, timeout: float) -> Done:
@@ -156,8 +198,14 @@ def figures_of_verdict(path: Path, done: Done) -> dict[str, Any]:
     }
 
 
-def library(name: str, parts: Sequence[str], folder: Path, verified: Sequence[str]) -> dict[str, Any]:
-    """What trace, the linter and verify say of one library.
+Step = Callable[[float], dict[str, Any]]
+"""Takes the seconds that it may take, and returns the figures to be added."""
+
+
+def library(
+    name: str, parts: Sequence[str], folder: Path, verified: Sequence[str]
+) -> tuple[dict[str, Any], dict[str, Step]]:
+    """What is known of a library before anything is run, and the steps that measure the rest, in order.
 
     Args:
         name: of the package that is imported, and of the script: ``lib_NAME.py``.
@@ -167,46 +215,60 @@ def library(name: str, parts: Sequence[str], folder: Path, verified: Sequence[st
     """
     spec = importlib.util.find_spec(name)
     if spec is None or not spec.submodule_search_locations:
-        return {"hashes": [], "failed": f"{name} is not installed"}
+        return {"hashes": [], "failed": f"{name} is not installed"}, {}
     package = Path(next(iter(spec.submodule_search_locations))).resolve()
     roots = [str(package.parent / part) for part in parts]
     script = PROGRAMS / f"lib_{name}.py"
     program = ["python", str(script)]
     where = folder / name
     where.mkdir()
-    out = where / "trace.json"
-    traced = h2dlint(
-        ["trace", "-q", "--isolated", "-o", str(out), "--path", str(script), "--", *program], where, 200
-    )
-    told = traced.json_lines("features")
-    figures: dict[str, Any] = {
-        "hashes": [make_hash(script, CODE)],
-        "version": _version(name),
-        "features": told[-1]["features"] if told else 0,
-        "features_failed": told[-1]["failed"] if told else {},
-        "trace_exit": traced.returncode,
-    }
-    if not out.exists():
-        return {**figures, "failed": traced.tail}
-    trace = from_json(out.read_text(encoding="utf-8"))
-    settings = load_settings(roots, where, None, True, {"assume-cuda": True})
-    figures["notes"] = [process.note for process in trace.processes if process.note]
-    figures.update(recall(trace, explain(trace, roots, settings, where), package, where))
     chosen = (
         ["--package", name] if list(parts) == [name] else [one for root in roots for one in ("--path", root)]
     )
-    for key, options in {name: VERIFIED[name] for name in verified}.items():
-        result = where / f"{key}.json"
-        arguments = ["verify", "--isolated", "--no-bisect", "--timeout", "120", *options, *chosen]
-        done = h2dlint([*arguments, "--json", str(result), "--", *program], where, 420)
-        shown = " ".join(
-            ["h2dlint", "verify", *options, *(chosen if "--package" in chosen else ["--path .."])]
-        )
-        figures[key] = {
-            "shown_command": f"{shown} -- python lib_{name}.py",
-            **figures_of_verdict(result, done),
+
+    def trace(seconds: float) -> dict[str, Any]:
+        out, judged = where / "trace.json", where / "recall.json"
+        arguments = ["trace", "-q", "--isolated", "-o", str(out), "--path", str(script), "--", *program]
+        done = h2dlint(arguments, where, min(200, seconds))
+        told = done.json_lines("features")
+        figures = {
+            "features": told[-1]["features"] if told else 0,
+            "features_failed": told[-1]["failed"] if told else {},
+            "trace_exit": done.returncode,
         }
-    return figures
+        if not out.exists():
+            return {**figures, "failed": done.tail or "the trace was not written"}
+        # On its own: several libraries are linted at once, and threads of one process would take turns.
+        command = [sys.executable, "-m", "tests.gpu.runtime_parts", str(out), str(judged), str(package)]
+        done = shell([*command, *roots], where, max(1.0, min(300, seconds - done.wall_s)))
+        if not judged.exists():
+            return {**figures, "failed": done.tail or "what the linter says was not written"}
+        return {**figures, **json.loads(judged.read_text(encoding="utf-8"))}
+
+    def verify(key: str, seconds: float) -> dict[str, Any]:
+        result, options = where / f"{key}.json", VERIFIED[key]
+        arguments = ["verify", "--isolated", "--no-bisect", "--timeout", "120", *options, *chosen]
+        done = h2dlint([*arguments, "--json", str(result), "--", *program], where, min(420, seconds))
+        what = " ".join(chosen) if "--package" in chosen else "--path .."
+        shown = f"h2dlint verify {' '.join(options)} {what} -- python lib_{name}.py"
+        return {key: {"shown_command": shown, **figures_of_verdict(result, done)}}
+
+    steps: dict[str, Step] = {"trace": trace}
+    for key in verified:
+        steps[f"verify {key}"] = partial(verify, key)
+    return {"hashes": [make_hash(script, CODE)], "version": _version(name)}, steps
+
+
+def judge(trace_file: Path, target: Path, package: Path, roots: Sequence[str]) -> None:
+    """Write what the linter knew of the copies of a trace."""
+    trace = from_json(trace_file.read_text(encoding="utf-8"))
+    cwd = Path.cwd()
+    settings = load_settings(roots, cwd, None, True, {"assume-cuda": True})
+    figures = {
+        "notes": [process.note for process in trace.processes if process.note],
+        **recall(trace, explain(trace, roots, settings, cwd), package, cwd),
+    }
+    target.write_text(json.dumps(figures), encoding="utf-8")
 
 
 def _version(name: str) -> str:
@@ -322,3 +384,7 @@ def _lines(trace: Trace, package: Path) -> int | None:
     if trace.lines is None:
         return None
     return sum(len(numbers) for file, numbers in trace.lines.items() if _in(file, package))
+
+
+if __name__ == "__main__":
+    judge(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4:])

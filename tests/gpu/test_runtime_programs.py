@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -23,7 +25,7 @@ from h2dlint.runtime.traces import SYNC, Frame, Process, Site, Trace
 from h2dlint.runtime.verdict import IDENTICAL, AppliedFix, RunFigures, SiteChange, Verdict, to_json
 
 from .runtime_parts import LISTED, PROGRAMS, Done, bench, figures_of_verdict, h2dlint, recall, shell
-from .runtime_report import LIBRARIES
+from .runtime_report import LIBRARIES, Budget, Report, overhead_figures
 from .test_trace import ODD, expected, names
 
 SCRIPTS = sorted(path.stem.removeprefix("lib_") for path in PROGRAMS.glob("lib_*.py"))
@@ -225,3 +227,93 @@ def test_tables_have_a_cell_for_each_column() -> None:
 def test_a_verdict_that_was_not_written_shows_why(tmp_path: Path) -> None:
     figures = figures_of_verdict(tmp_path / "none.json", Done(2, "", "no CUDA device"))
     assert figures == {"exit": 2, "failed": "no CUDA device"}
+
+
+STOPPED = """\
+import os, sys
+from pathlib import Path
+from tests.gpu import runtime_report as report
+
+def library(name, parts, folder, verified):
+    def trace(seconds):
+        return {"features": 3}
+
+    def verify(seconds):
+        Path(os.environ["WAITING"]).touch()
+        done = report.shell([sys.executable, "-c", "import time; time.sleep(60)"], folder, 90)
+        return {"safe": {"exit": done.returncode}}
+
+    return {"hashes": []}, {"trace": trace, "verify safe": verify}
+
+report.library = library
+sys.exit(report.main())
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are found in /proc")
+def test_a_run_that_is_killed_keeps_what_was_finished(tmp_path: Path) -> None:
+    waiting = tmp_path / "waiting"
+    environment = {**os.environ, "H2DLINT_GPU_RESULTS": str(tmp_path / "out"), "WAITING": str(waiting)}
+    arguments = ["--part", "libraries", "--library", "timm", "--library", "e3nn", "--jobs", "1"]
+    root = Path(__file__).resolve().parents[2]
+    with subprocess.Popen([sys.executable, "-c", STOPPED, *arguments], cwd=root, env=environment) as process:
+        end = time.monotonic() + 90
+        while not waiting.exists() and process.poll() is None and time.monotonic() < end:
+            time.sleep(0.05)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 128 + signal.SIGTERM
+    written = json.loads((tmp_path / "out" / "libraries.json").read_text())
+    assert written["figures"] == {"timm": {"hashes": [], "features": 3}}
+    assert written["not_measured"] == ["timm: verify safe", "e3nn: trace", "e3nn: verify safe"]
+
+
+def test_a_step_that_is_unlikely_to_fit_is_not_started() -> None:
+    budget = Budget(30.0)
+    assert budget.fits("trace")
+    assert 29 < budget.limit(100) <= 30
+    assert budget.limit(10) == 10
+    budget.took("trace", 50.0)
+    assert not budget.fits("trace")
+    assert budget.fits("verify safe")
+    assert not Budget(0.0).fits("trace")
+    assert Budget().fits("trace")
+    assert Budget().limit(5) == 5
+
+
+def test_a_report_adds_to_what_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "out" / "libraries.json"
+    first = Report(path, [("a", "trace"), ("a", "verify safe"), ("b", "trace")], some=True)
+    first.add("a", "trace", {"failed": "no"})
+    first.add("a", "verify safe", {"safe": {"failed": "late"}})
+    assert first.figures["a"] == {"failed": "no", "safe": {"failed": "late"}}
+    again = Report(path, [("a", "trace")], some=True)
+    again.add("a", "trace", {"features": 1})
+    written = json.loads(path.read_text())
+    assert written["figures"]["a"] == {"features": 1, "safe": {"failed": "late"}}
+    assert written["not_measured"] == ["b: trace"]
+    assert not again.complete()
+
+
+def test_why_a_run_failed_is_told(tmp_path: Path) -> None:
+    out = tmp_path / "trace.json"
+    out.write_text(json.dumps({"sites": [{"kind": "sync", "blocked": 2}]}))
+    line = {"seconds": {"decode": 2.0}, "failed": {"train": "ValueError: no"}, "loop_s": 2.0}
+    good, bad = Done(0, json.dumps(line), "", 3.0), Done(1, "", "CUDA error: bad")
+    figures = overhead_figures({"plain": [good], "traced": [good]}, out)
+    assert figures["overhead_percent"] == 0
+    assert figures["features_failed"] == {"train": "ValueError: no"}
+    with pytest.raises(RuntimeError, match="the traced run failed, exit 1: CUDA error: bad"):
+        overhead_figures({"plain": [good], "traced": [bad]}, out)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are found in /proc")
+def test_a_command_that_takes_too_long_is_killed_with_what_it_started(tmp_path: Path) -> None:
+    sleep = "[sys.executable, '-c', 'import time; time.sleep(60)']"
+    child = (
+        f"import subprocess, sys; print('on', flush=True); subprocess.run({sleep}, start_new_session=True)"
+    )
+    done = shell([sys.executable, "-c", child], tmp_path, 2)
+    assert (done.returncode, done.out) == (-1, "on\n")
+    assert done.tail.startswith("killed after 2 s")
+    assert done.wall_s < 20

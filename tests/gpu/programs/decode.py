@@ -79,7 +79,7 @@ def busy_ms(engine: Engine, steps: int) -> float:
 
 def main() -> None:
     parser = options(__doc__)
-    parser.add_argument("--steps", type=int, default=600, help="timed steps")
+    parser.add_argument("--steps", type=int, default=300, help="timed steps")
     parser.add_argument("--busy", action="store_true", help="profile some steps, after the timed ones")
     parser.add_argument("--slots", type=int, default=64)
     chosen = parser.parse_args()

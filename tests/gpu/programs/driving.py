@@ -59,9 +59,7 @@ def main(description: str | None) -> None:
     """Run the features, each with the same seed; one that fails is told of and does not stop the others."""
     parser = options(description)
     parser.add_argument("--only", action="append", default=[], metavar="FEATURE")
-    parser.add_argument(
-        "--repeat", type=int, default=2, help="runs of each feature: caches fill in the first"
-    )
+    parser.add_argument("--repeat", type=int, default=1, help="runs of each feature")
     chosen = parser.parse_args()
     unknown = sorted({*chosen.only} - {*_features})
     if unknown:
