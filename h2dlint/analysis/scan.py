@@ -9,6 +9,7 @@ from __future__ import annotations
 import keyword
 import re
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from sys import intern
 
 _QUOTED = re.compile(
@@ -89,6 +90,18 @@ class File:
     stars: list[str] = field(default_factory=list)
     mentions: tuple[str, ...] = ()
     hidden: frozenset[str] = frozenset()
+
+    def digest(self) -> str:
+        """Equal for files of which the same is seen."""
+        said: list[object] = [sorted(self.hidden), self.mentions, list(self.imports.items()), self.stars]
+        for function in self.functions.values():
+            owner = function.owner.name if function.owner is not None else None
+            outer = function.outer.name if function.outer is not None else None
+            said += (function.name, owner, outer, function.decorators)
+            said += (function.mentions, function.looped, function.served)
+        for cls in self.classes.values():
+            said += (cls.name, cls.bases, [(name, method.name) for name, method in cls.methods.items()])
+        return blake2b(repr(said).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
 @dataclass(slots=True)

@@ -79,6 +79,9 @@ def lint_files(
     settings: Settings,
     progress: Callable[[int, int], None] | None = None,
     rules: RuleSet | None = None,
+    *,
+    jobs: int = 1,
+    cache: Path | None = None,
 ) -> Report:
     """Lint files.
 
@@ -87,8 +90,15 @@ def lint_files(
         settings: of the run; a file that has settings of its own keeps them.
         progress: called after each file with the number done and the number of all.
         rules: to choose from; the installed ones when not given.
+        jobs: processes to share the work, at most.
+        cache: folder where verdicts are kept from run to run; ``None`` keeps none.
     """
     todo, errors = (files.files, files.errors) if isinstance(files, Discovery) else (tuple(files), ())
+    if rules is None and (jobs > 1 or cache is not None):
+        from h2dlint.engine.batch import lint_all
+
+        with rare_collections():
+            return make_report(lint_all(todo, settings, progress, jobs=jobs, folder=cache), errors)
     projects = Projects()
     results = []
     with rare_collections():
@@ -187,14 +197,16 @@ def _check(
     chosen = plan.rules_for(location)
 
     def check() -> list[Finding]:
-        within = projects.around(location, _root(location, settings)) if settings.follow_imports else None
+        within = (
+            projects.around(location, project_top(location, settings)) if settings.follow_imports else None
+        )
         found = rules.check_module(source, place, chosen, settings.options, within)
         return [replace(finding, path=path) for finding in found]
 
     return _guarded(source, path, check)
 
 
-def _root(location: Path, settings: Settings) -> Path:
+def project_top(location: Path, settings: Settings) -> Path:
     """The top of a file's project: never the working directory, which says nothing of it."""
     if settings.config_file is not None and settings.nested is not None:
         return Path(settings.root)
