@@ -14,6 +14,7 @@ main = Root(
     "h2dlint",
     commands={
         "check": "h2dlint.cli.check:check",
+        "clean": "h2dlint.cli.clean:clean",
         "fix": "h2dlint.cli.fix:fix",
         "rule": "h2dlint.cli.rule:rule",
     },

@@ -285,3 +285,26 @@ def _build() -> str:
                 if entry.name.endswith(".py")
             ]
     return digest(repr(sorted(found)).encode())
+
+
+def remove(folder: Path) -> bool:
+    """Remove what a cache wrote to its folder, and the folder if nothing else is in it.
+
+    Returns:
+        Whether there was anything.
+
+    Raises:
+        OSError: something cannot be removed.
+    """
+    try:
+        names = os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    ours = [name for name in names if name == ".gitignore" or name.startswith((".writing-", f"{FORMAT}-"))]
+    if not any(name != ".gitignore" for name in ours) and set(names) - {".gitignore"}:
+        return False
+    for name in ours:
+        (folder / name).unlink(missing_ok=True)
+    if not set(names) - set(ours):
+        folder.rmdir()
+    return True

@@ -48,7 +48,7 @@ _GROWN = re.compile(r"\.(?:append|extend)\(")
 _NAME_BEFORE = re.compile(r"\b([A-Za-z_]\w*)\s*$")
 _REACH = 200
 """How far to the left of a match a name is looked for."""
-_TYPES = frozenset(
+TYPES = frozenset(
     """List Dict Tuple Optional Union Callable Set FrozenSet Iterable Iterator Sequence Mapping MutableMapping Generator
     Type Literal Annotated ClassVar Final DefaultDict OrderedDict Deque Awaitable Coroutine AsyncGenerator
     AsyncIterator Counter Generic Concatenate Collection NamedTuple list dict tuple set frozenset type deque
@@ -150,7 +150,7 @@ def _subscripted(text: str, bracket: int) -> bool:
     start = bracket - 1
     while start and (text[start - 1].isalnum() or text[start - 1] == "_"):
         start -= 1
-    return text[start:bracket] not in _TYPES
+    return text[start:bracket] not in TYPES
 
 
 def _subscripts(text: str) -> Iterator[int]:

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 
 from h2dlint.analysis import torch_facts as T
 from h2dlint.rules.base import Rule
-from h2dlint.rules.candidates import Candidates, names_of
-from h2dlint.syntax.trees import walk
+from h2dlint.rules.candidates import TYPES, Candidates, names_of
+from h2dlint.syntax.trees import children, walk
 
 _NOT_TENSORS = (
     ast.Constant, ast.Dict, ast.DictComp, ast.List, ast.ListComp, ast.Set, ast.SetComp, ast.JoinedStr, ast.Lambda,
@@ -39,6 +39,9 @@ class Shortlist:
         self._candidates = candidates
         _, self._methods = names_of(tuple(rules))
         self._functions = candidates.functions
+        self._of_torch = {
+            name.removeprefix("torch.") for rule in rules for name in rule.functions if name.count(".") == 1
+        }
         self._subscripts = any(rule.subscripts for rule in rules)
 
     def lines(self) -> list[int]:
@@ -73,7 +76,7 @@ class Shortlist:
                     return True
             elif isinstance(node, (ast.Attribute, ast.Name)):
                 name = node.attr if isinstance(node, ast.Attribute) else node.id
-                if name in self._functions and node not in called and _handed_on(node):
+                if name in self._functions and node not in called and self._handed_on(node):
                     return True
             elif not self._subscripts:
                 continue
@@ -105,6 +108,8 @@ class Shortlist:
         if not isinstance(func, ast.Attribute):
             return False
         name = func.attr
+        if isinstance(func.value, ast.Name) and func.value.id == "torch":
+            return name in self._of_torch and (name != "where" or len(node.args) + len(node.keywords) >= 3)
         if name == "where":
             other = isinstance(func.value, ast.Name) and func.value.id in _OTHER_ARRAYS
             return not other and len(node.args) + len(node.keywords) >= 2
@@ -112,9 +117,18 @@ class Shortlist:
             return _can_move(node, name)
         return name in self._functions
 
+    def _handed_on(self, node: ast.Attribute | ast.Name) -> bool:
+        """A function is given another name, or to another function."""
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "torch":
+            return node.attr in self._of_torch
+        return isinstance(node.ctx, ast.Load)
+
     def _read(self, node: ast.Subscript) -> bool:
         """An index may be a list, an array or a host tensor."""
         if isinstance(node.ctx, ast.Del):
+            return False
+        base = node.value
+        if (base.id if isinstance(base, ast.Name) else getattr(base, "attr", "")) in TYPES:
             return False
         index = node.slice
         parts = index.elts if isinstance(index, ast.Tuple) else [index]
@@ -131,9 +145,12 @@ class Shortlist:
             if isinstance(node.func, ast.Attribute):
                 return node.func.attr not in _SCALAR_METHODS
             return not (isinstance(node.func, ast.Name) and node.func.id in _SCALAR_CALLS)
-        if isinstance(node, ast.UnaryOp):
-            return self._on_host(node.operand)
-        return True
+        if isinstance(node, ast.Subscript):
+            return self._on_host(node.value)
+        if isinstance(node, (ast.UnaryOp, ast.BinOp, ast.BoolOp, ast.Compare, ast.IfExp)):
+            # Something of host data is made of host data.
+            return any(isinstance(part, ast.expr) and self._on_host(part) for part in children(node))
+        return not isinstance(node, (ast.JoinedStr, ast.Dict, ast.Lambda))
 
     @staticmethod
     def _stored(target: ast.Subscript, value: ast.expr) -> bool:
@@ -143,10 +160,6 @@ class Shortlist:
         if isinstance(value, ast.Constant):
             return isinstance(value.value, (int, float, complex))
         return not isinstance(value, _NOT_TENSORS)
-
-
-def _handed_on(node: ast.Attribute | ast.Name) -> bool:
-    return isinstance(node.ctx, ast.Load)
 
 
 def _targets(target: ast.expr) -> Iterator[ast.Subscript]:

@@ -12,7 +12,7 @@ import pytest
 from h2dlint.engine.files import SourceFile
 from h2dlint.engine.fixing import fix_files
 from h2dlint.engine.modules import MAX_BYTES, ModuleFinder, Projects, Snapshot
-from h2dlint.engine.runner import project_top, lint_files
+from h2dlint.engine.runner import lint_files, project_top
 from h2dlint.engine.settings import Settings
 
 Tree = Callable[..., Path]
