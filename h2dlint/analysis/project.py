@@ -45,6 +45,16 @@ class Modules(Protocol):
         """Path and text of every file below a folder, in order of path; nothing where there are too many."""
 
 
+class Shelf(Protocol):
+    """Where call graphs are kept from run to run."""
+
+    def find(self, root: str, entry_points: tuple[str, ...]) -> CallGraph | None:
+        """The graph of the files that are there now."""
+
+    def keep(self, root: str, entry_points: tuple[str, ...], graph: CallGraph) -> None:
+        """Keep a graph."""
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """Where a linted file stands.
@@ -102,10 +112,12 @@ class Project:
 
     Args:
         modules: of the project.
+        shelf: where call graphs are kept from run to run.
     """
 
-    def __init__(self, modules: Modules) -> None:
+    def __init__(self, modules: Modules, shelf: Shelf | None = None) -> None:
         self._modules = modules
+        self._shelf = shelf
         self._loaded: dict[str, Interpreter | None] = {}
         self._calls: dict[tuple[str, tuple[str, ...]], CallGraph] = {}
         self._looked_into: dict[str, set[str]] = {}
@@ -130,8 +142,13 @@ class Project:
         """What calls what below a folder; built when it is first asked for."""
         key = (root, entry_points)
         if key not in self._calls:
-            files = [self._modules.scanned(path, text) for path, text in self._modules.texts(root)]
-            self._calls[key] = CallGraph(files, self._modules.find, root, entry_points)
+            graph = self._shelf.find(root, entry_points) if self._shelf is not None else None
+            if graph is None:
+                files = [self._modules.scanned(path, text) for path, text in self._modules.texts(root)]
+                graph = CallGraph(files, self._modules.find, root, entry_points)
+                if self._shelf is not None:
+                    self._shelf.keep(root, entry_points, graph)
+            self._calls[key] = graph
         return self._calls[key]
 
     def resolve(self, importer: str, qual: str) -> Value | None:

@@ -36,6 +36,8 @@ _COMMON = frozenset(
 """Method names that say nothing of the class."""
 
 Verdict = tuple[Context, str]
+Told = tuple[dict[tuple[str, str], Verdict], dict[str, str], frozenset[str]]
+"""How often functions run, by file and name; the file of each hidden name, empty where there are several; the files."""
 
 
 class CallGraph:
@@ -69,6 +71,18 @@ class CallGraph:
         self._collect_loose()
         self._verdicts = self._reach()
         self._forget()
+
+    @classmethod
+    def remembered(cls, told: Told) -> CallGraph:
+        """The graph of which ``told`` was said, as far as it is asked anything."""
+        graph = cls.__new__(cls)
+        graph._verdicts, graph._private, graph._paths = told
+        return graph
+
+    @property
+    def told(self) -> Told:
+        """Everything that the graph answers with."""
+        return self._verdicts, self._private, self._paths
 
     def of(self, path: str, name: str) -> Verdict | None:
         """How often a function runs, and one line that says why; ``None`` where nothing is known.

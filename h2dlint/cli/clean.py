@@ -22,8 +22,9 @@ def clean(paths: tuple[str, ...], cache_dir: Path | None) -> None:
 
     PATHS are files and folders of the projects; the current folder if there are none.
     """
-    from h2dlint.engine.cache import FOLDER, remove
+    from h2dlint.engine.cache import FOLDER
     from h2dlint.engine.config import ConfigError, load_settings
+    from h2dlint.engine.storing import remove
 
     cwd = Path.cwd()
     try:

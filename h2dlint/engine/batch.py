@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from h2dlint.engine import pool
-from h2dlint.engine.cache import Cache, Verdict
+from h2dlint.engine.cache import Cache, Verdict, version
 from h2dlint.engine.files import SourceFile
 from h2dlint.engine.graphs import Graphs, questions
 from h2dlint.engine.ledger import Ledger, Seen, digest, signature
@@ -57,10 +57,14 @@ class _Batch:
         self._settings = settings
         self._progress = progress
         self._done = 0
-        self._ledger = Ledger() if folder is not None else None
-        self._projects = Projects(self._ledger)
-        self._graphs = Graphs(self._projects)
-        self._cache = Cache(folder, settings, self._graphs) if folder is not None else None
+        self._ledger: Ledger | None = None
+        self._cache: Cache | None = None
+        self._projects = Projects()
+        if folder is not None:
+            self._ledger = Ledger()
+            self._graphs = Graphs(folder, version(), self._ledger)
+            self._projects = self._graphs.projects
+            self._cache = Cache(folder, settings, self._graphs)
         self._tops: dict[tuple[Settings, str], str] = {}
 
     def run(self, jobs: int) -> list[FileResult]:

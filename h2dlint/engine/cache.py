@@ -11,32 +11,29 @@ disturb each other; what is damaged, or was written by another version, counts a
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from hashlib import blake2b
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import h2dlint
 from h2dlint.engine.files import SourceFile
-from h2dlint.engine.graphs import Graphs
+from h2dlint.engine.graphs import Graphs, still_there
 from h2dlint.engine.ledger import Ledger, Seen, Signature, digest, signature
 from h2dlint.engine.packing import pack, unpack
 from h2dlint.engine.results import FileResult
 from h2dlint.engine.settings import Settings
+from h2dlint.engine.storing import read_checked, write_checked
 from h2dlint.model import ErrorKind
 
 FOLDER = ".h2dlint_cache"
 FORMAT = 1
 SETTLED = 3_000_000_000
 """Nanoseconds after which a change of a file shows in its times, on the coarsest of file systems."""
-MAX_BYTES = 256 * 1024 * 1024
-"""A larger cache is not read."""
 _LASTING = (ErrorKind.SYNTAX, ErrorKind.ENCODING)
 """Errors that are in the bytes of a file."""
 
@@ -74,11 +71,11 @@ class Cache:
     """
 
     def __init__(self, folder: Path, settings: Settings, graphs: Graphs) -> None:
-        self._folder = folder
         self._settings = settings
         self._graphs = graphs
         self._prints: dict[Settings, str] = {}
-        self._path = folder / f"{FORMAT}-{self._print(settings)}.json"
+        self._version = version()
+        self._path = folder / f"verdicts-{self._print(settings)}.json"
         self._known: dict[str, list[Any]] = {}
         self._paths: list[str] = []
         self._files: dict[str, list[Any]] = {}
@@ -95,27 +92,16 @@ class Cache:
 
     def _load(self) -> None:
         try:
-            if os.path.getsize(self._path) > MAX_BYTES:
-                return
-            data = self._path.read_bytes()
-            check, _, body = data.partition(b"\n")
-            if check.decode() != digest(body):
-                return
-            read = json.loads(body)
+            read = read_checked(self._path)
             self._files, self._known = read["files"], read["verdicts"]
             self._paths, self._places = list(self._files), read["places"]
             self._written = int(read["written"])
-            graphs = read["graphs"]
-        except (OSError, ValueError, LookupError, TypeError, RecursionError):
-            self._files, self._known = {}, {}
-            return
-        there = {"files": os.path.isfile, "marks": os.path.exists}
-        if any(
-            there[kind](path) != was for kind, places in self._places.items() for path, was in places.items()
-        ):
-            # A module may be found elsewhere now.
-            self._known = {}
-        self._graphs.were(graphs)
+            if not still_there(self._places):
+                # A module may be found elsewhere now.
+                self._known = {}
+            self._graphs.were(read["graphs"])
+        except (OSError, ValueError, LookupError, TypeError, RecursionError, AttributeError):
+            self._files, self._known, self._paths = {}, {}, []
 
     def find(self, file: SourceFile, root: str) -> FileResult | None:
         """The verdict on a file, where it still holds.
@@ -226,9 +212,9 @@ class Cache:
             kind: {**(self._places[kind] if kept else {}), **found}
             for kind, found in (("files", ledger.files), ("marks", ledger.marks))
         }
-        graphs.scan = lambda path: ledger.scans.get(path) or self.scan(path)
         roots = {question[0] for entry in known.values() for question in entry[4]}
-        body = json.dumps(
+        write_checked(
+            self._path,
             {
                 "files": files,
                 "verdicts": known,
@@ -237,10 +223,7 @@ class Cache:
                 # No file was read before that.
                 "written": self._begun,
             },
-            separators=(",", ":"),
-        ).encode()
-        with suppress(OSError):
-            self._write(digest(body).encode() + b"\n" + body)
+        )
 
     def _vouched(self, path: str) -> Seen | None:
         """A file that this run has not read again."""
@@ -248,33 +231,18 @@ class Cache:
         sign = self._signs.get(path)
         return (sign, content) if sign is not None and content is not None else None
 
-    def _write(self, data: bytes) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        ignore = self._folder / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("# Made by h2dlint.\n*\n", encoding="utf-8")
-        descriptor, temporary = tempfile.mkstemp(prefix=".writing-", dir=self._folder)
-        try:
-            with open(descriptor, "wb") as stream:
-                stream.write(data)
-            os.replace(temporary, self._path)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(temporary)
-            raise
-
     def _print(self, settings: Settings) -> str:
         """Everything but the files that a verdict depends on, in short."""
         if settings not in self._prints:
             same = replace(settings, nested=None, output_format=None, unsafe_fixes=False)
             told = repr((same, settings.nested is not None))
-            version = (h2dlint.__version__, _build(), sys.version, FORMAT, told)
-            self._prints[settings] = blake2b(repr(version).encode(), digest_size=12).hexdigest()
+            self._prints[settings] = digest(repr((self._version, told)).encode())
         return self._prints[settings]
 
 
-def _build() -> str:
-    """The files of h2dlint itself: while it is worked on, its version stays the same."""
+@cache
+def version() -> str:
+    """What h2dlint and Python are: of h2dlint also its files, as its version stays the same while it is worked on."""
     top = Path(h2dlint.__file__).parent
     found = []
     for folder in (top, *(top / name for name in ("analysis", "engine", "rules", "syntax"))):
@@ -284,27 +252,4 @@ def _build() -> str:
                 for entry in entries
                 if entry.name.endswith(".py")
             ]
-    return digest(repr(sorted(found)).encode())
-
-
-def remove(folder: Path) -> bool:
-    """Remove what a cache wrote to its folder, and the folder if nothing else is in it.
-
-    Returns:
-        Whether there was anything.
-
-    Raises:
-        OSError: something cannot be removed.
-    """
-    try:
-        names = os.listdir(folder)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    ours = [name for name in names if name == ".gitignore" or name.startswith((".writing-", f"{FORMAT}-"))]
-    if not any(name != ".gitignore" for name in ours) and set(names) - {".gitignore"}:
-        return False
-    for name in ours:
-        (folder / name).unlink(missing_ok=True)
-    if not set(names) - set(ours):
-        folder.rmdir()
-    return True
+    return digest(repr((h2dlint.__version__, sys.version, FORMAT, sorted(found))).encode())

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from h2dlint.analysis.project import Project, Surroundings
+from h2dlint.analysis.project import Project, Shelf, Surroundings
 from h2dlint.analysis.scan import File, scan
 from h2dlint.engine.ledger import Ledger, digest, signature
 from h2dlint.syntax.source import SourceText
@@ -178,13 +178,14 @@ class Projects:
 
     Args:
         ledger: where it is written down what the verdicts depend on.
+        shelf: where call graphs are kept from run to run.
     """
 
-    def __init__(self, ledger: Ledger | None = None) -> None:
+    def __init__(self, ledger: Ledger | None = None, shelf: Shelf | None = None) -> None:
         self.ledger = ledger
         self._snapshot = Snapshot(ledger)
         self._finder = ModuleFinder(self._snapshot, ledger)
-        self.project = Project(self._finder)
+        self.project = Project(self._finder, shelf)
 
     def around(self, location: Path, root: Path | None = None) -> Surroundings | None:
         """What is around a file; ``None`` for text that is no file.

@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 
 from h2dlint.analysis import torch_facts as T
+from h2dlint.analysis.outline import dotted
 from h2dlint.rules.base import Rule
 from h2dlint.rules.candidates import TYPES, Candidates, names_of
 from h2dlint.syntax.trees import children, walk
@@ -56,7 +57,8 @@ class Shortlist:
             if bisect_right(lines, last) == bisect_right(lines, first - 1):
                 continue
             if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                yield statement
+                if not any(map(_is_kernel, statement.decorator_list)):
+                    yield statement
                 continue
             blocks = [getattr(statement, name, None) or [] for name in ("body", "orelse", "finalbody")]
             blocks += [handler.body for handler in getattr(statement, "handlers", ())]
@@ -160,6 +162,12 @@ class Shortlist:
         if isinstance(value, ast.Constant):
             return isinstance(value.value, (int, float, complex))
         return not isinstance(value, _NOT_TENSORS)
+
+
+def _is_kernel(decorator: ast.expr) -> bool:
+    """``@triton.jit``: what such a function calls tensors are parts of them on the device already."""
+    called = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return (dotted(called) or "") in ("triton.jit", "cute.kernel", "cute.jit")
 
 
 def _targets(target: ast.expr) -> Iterator[ast.Subscript]:
