@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from h2dlint.engine import pool
 from h2dlint.engine.cache import Cache, Verdict, version
 from h2dlint.engine.files import SourceFile
 from h2dlint.engine.graphs import Graphs, questions
 from h2dlint.engine.ledger import Ledger, Seen, digest, signature
-from h2dlint.engine.modules import Projects
 from h2dlint.engine.results import FileResult
 from h2dlint.engine.runner import lint_source, project_top, read_file
 from h2dlint.engine.settings import Settings
 from h2dlint.model import FileError
+
+if TYPE_CHECKING:
+    from h2dlint.engine.modules import Projects
 
 MANY = 100
 """Files of a project from which on its call graph is made before the work is shared, and not by each worker."""
@@ -59,11 +62,9 @@ class _Batch:
         self._done = 0
         self._ledger: Ledger | None = None
         self._cache: Cache | None = None
-        self._projects = Projects()
         if folder is not None:
             self._ledger = Ledger()
             self._graphs = Graphs(folder, version(), self._ledger)
-            self._projects = self._graphs.projects
             self._cache = Cache(folder, settings, self._graphs)
         self._tops: dict[tuple[Settings, str], str] = {}
 
@@ -120,6 +121,12 @@ class _Batch:
             if self._ledger is not None and ledger is not None and ledger is not self._ledger:
                 self._ledger.add(ledger)
         return results
+
+    @cached_property
+    def _projects(self) -> Projects:
+        from h2dlint.engine.modules import Projects
+
+        return self._graphs.projects if self._cache is not None else Projects()
 
     def _one(self, file: SourceFile) -> Outcome:
         location = str(file.location)

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from h2dlint.analysis.project import Answer, Project
-from h2dlint.analysis.reach import CallGraph
 from h2dlint.engine.ledger import Ledger, digest
-from h2dlint.engine.modules import Projects, sources
 from h2dlint.engine.storing import read_checked, write_checked
 from h2dlint.model import Context
+
+if TYPE_CHECKING:
+    from h2dlint.analysis.project import Answer, Project
+    from h2dlint.analysis.reach import CallGraph
+    from h2dlint.engine.modules import Projects
 
 
 class Graphs:
@@ -35,9 +38,15 @@ class Graphs:
         self._were: Mapping[str, str] = {}
         self._same: dict[str, bool] = {}
         self._looks: dict[str, str] = {}
-        self.projects = Projects(ledger, self)
         self.scan: Callable[[str], str | None] = lambda path: None
         """What a cheap look at a file sees, where that is known without looking."""
+
+    @cached_property
+    def projects(self) -> Projects:
+        """The modules that the run looks into."""
+        from h2dlint.engine.modules import Projects
+
+        return Projects(self._ledger, self)
 
     def were(self, digests: Mapping[str, str]) -> None:
         """Take over the digests of the cache, by the top of each project."""
@@ -59,6 +68,8 @@ class Graphs:
     def digest(self, root: str) -> str:
         """What the files below a folder look like now; empty where that changed while the graph was made."""
         if root not in self._looks:
+            from h2dlint.engine.listing import sources
+
             paths = sources(root)
             listing = digest(repr(paths).encode("utf-8", "surrogatepass"))
             if self._ledger.listings.setdefault(root, listing) != listing:
@@ -83,6 +94,8 @@ class Graphs:
                 (paths[file], name): (Context(context), why) for file, name, context, why in read["verdicts"]
             }
             hidden = {name: paths[file] if file >= 0 else "" for name, file in read["hidden"].items()}
+            from h2dlint.analysis.reach import CallGraph
+
             return CallGraph.remembered((verdicts, hidden, frozenset(paths)))
         except (OSError, ValueError, LookupError, TypeError, RecursionError, AttributeError):
             return None

@@ -11,18 +11,13 @@ from pathlib import Path
 from h2dlint.analysis.project import Project, Shelf, Surroundings
 from h2dlint.analysis.scan import File, scan
 from h2dlint.engine.ledger import Ledger, digest, signature
+from h2dlint.engine.listing import MARKS, sources
 from h2dlint.syntax.source import SourceText
 
 MAX_BYTES = 2 * 1024 * 1024
 """A larger module is generated; what it defines is not known."""
 
-MAX_FILES = 20_000
-"""Of a project with more files, or folders, it is not worked out what calls what."""
 
-_MARKS = ("pyproject.toml", ".git", "setup.py", "setup.cfg", "h2dlint.toml", ".h2dlint.toml")
-_SKIPPED = frozenset(
-    {"__pycache__", "node_modules", "site-packages", "dist-packages", "venv", "build", "dist"}
-)
 _INSTALLED = ("site-packages", "dist-packages")
 
 
@@ -147,7 +142,7 @@ class ModuleFinder:
             above, name = os.path.split(folder)
             if name in _INSTALLED or above == folder:
                 self._tops[folder] = None
-            elif any(self._exists(os.path.join(folder, mark)) for mark in _MARKS):
+            elif any(self._exists(os.path.join(folder, mark)) for mark in MARKS):
                 self._tops[folder] = folder
             else:
                 self._tops[folder] = self._top(above)
@@ -207,28 +202,6 @@ class Projects:
     def keep(self, location: Path, data: bytes) -> None:
         """Keep what is in a file that is about to be written, for the files that are linted after it."""
         self._snapshot.keep(os.fspath(location), data)
-
-
-def sources(root: str) -> list[str]:
-    """Python files below a folder; not what is installed, generated or hidden."""
-    found: list[str] = []
-    # A folder that is no project may hold anything: only what lies beside the file is looked at.
-    deep = any(os.path.exists(os.path.join(root, mark)) for mark in (*_MARKS, "__init__.py"))
-    folders = [root]
-    for folder in folders:
-        try:
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        if deep and entry.name[0] != "." and entry.name not in _SKIPPED:
-                            folders.append(entry.path)
-                    elif entry.name.endswith(".py"):
-                        found.append(entry.path)
-        except OSError:
-            continue
-        if len(found) > MAX_FILES or len(folders) > MAX_FILES:
-            return []
-    return sorted(found)
 
 
 def _bytes_of(path: str) -> bytes | None:

@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from h2dlint.engine.config import root_without_config
 from h2dlint.engine.files import Discovery, SourceFile
 from h2dlint.engine.memory import rare_collections
-from h2dlint.engine.modules import Projects
 from h2dlint.engine.plan import Plan, RuleSet, installed_rules, plan_for
 from h2dlint.engine.quiet import quiet
 from h2dlint.engine.results import FileResult, Hidden, Report
@@ -22,6 +22,9 @@ from h2dlint.engine.settings import Settings
 from h2dlint.engine.suppressions import Verdict, apply_suppressions, may_suppress
 from h2dlint.model import Context, ErrorKind, FileError, Finding
 from h2dlint.syntax.source import SourceText
+
+if TYPE_CHECKING:
+    from h2dlint.engine.modules import Projects
 
 MAX_BYTES = 20 * 1024 * 1024
 """A larger file is not linted: it is generated, and parsing it takes gigabytes of memory."""
@@ -68,7 +71,7 @@ def lint_source(
     if not plan.screen.passes(data):
         broken = _parse_error(source, path) if len(data) <= ALWAYS_PARSED else None
         return FileResult(path, errors=(broken,) if broken is not None else (), screened_out=True)
-    found = _check(source, path, plan, rule_set, settings, location or Path(path), projects or Projects())
+    found = _check(source, path, plan, rule_set, settings, location or Path(path), projects)
     if isinstance(found, FileError):
         return _failed(path, found)
     return _sort_out(source, path, data, _distinct(found), plan, settings)
@@ -99,6 +102,8 @@ def lint_files(
 
         with rare_collections():
             return make_report(lint_all(todo, settings, progress, jobs=jobs, folder=cache), errors)
+    from h2dlint.engine.modules import Projects
+
     projects = Projects()
     results = []
     with rare_collections():
@@ -189,9 +194,13 @@ def _check(
     rules: RuleSet,
     settings: Settings,
     location: Path,
-    projects: Projects,
+    projects: Projects | None,
 ) -> list[Finding] | FileError:
     """What the rules find, or what stopped them."""
+    if projects is None:
+        from h2dlint.engine.modules import Projects
+
+        projects = Projects()
     # What a path says (a test, an example, other hardware) must not depend on where the command is run.
     place = _within(location, Path(settings.root))
     chosen = plan.rules_for(location)

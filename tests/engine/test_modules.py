@@ -206,7 +206,7 @@ def test_a_folder_that_is_no_project_is_not_searched(tree: Tree) -> None:
 
 def test_too_many_files(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     cwd = tree("pyproject.toml", "a.py", "b.py", "c.py")
-    monkeypatch.setattr("h2dlint.engine.modules.MAX_FILES", 2)
+    monkeypatch.setattr("h2dlint.engine.listing.MAX_FILES", 2)
     assert texts(cwd) == []
 
 
