@@ -14,9 +14,9 @@ main = Root(
     "h2dlint",
     commands={
         "check": "h2dlint.cli.check:check",
-        "clean": "h2dlint.cli.clean:clean",
         "fix": "h2dlint.cli.fix:fix",
         "rule": "h2dlint.cli.rule:rule",
+        "clean": "h2dlint.cli.clean:clean",
     },
     context_settings=HELP_OPTIONS,
     help="Find and fix the host-to-device copies that make PyTorch code wait.",
