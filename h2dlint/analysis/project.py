@@ -38,8 +38,8 @@ class Modules(Protocol):
     def read(self, path: str) -> SourceText | None:
         """Its text; ``None`` where it cannot be read."""
 
-    def scanned(self, path: str, text: str) -> File:
-        """A cheap look at a file."""
+    def scanned(self, path: str, text: str, root: str) -> File:
+        """A cheap look at a file below a folder."""
 
     def texts(self, root: str) -> Iterator[tuple[str, str]]:
         """Path and text of every file below a folder, in order of path; nothing where there are too many."""
@@ -144,7 +144,7 @@ class Project:
         if key not in self._calls:
             graph = self._shelf.find(root, entry_points) if self._shelf is not None else None
             if graph is None:
-                files = [self._modules.scanned(path, text) for path, text in self._modules.texts(root)]
+                files = [self._modules.scanned(path, text, root) for path, text in self._modules.texts(root)]
                 graph = CallGraph(files, self._modules.find, root, entry_points)
                 if self._shelf is not None:
                     self._shelf.keep(root, entry_points, graph)

@@ -59,7 +59,7 @@ class CallGraph:
     ) -> None:
         self._lookup = Lookup(files, find)
         self._paths = frozenset(self._lookup.files)
-        self._cold_files = {path for path in self._lookup.files if cold_by_path(_within(path, root))}
+        self._cold_files = {path for path in self._lookup.files if cold_by_path(within(path, root))}
         self._names = Names(entry_points)
         self._vague: dict[str, list[Function]] = {}
         self._loose: set[tuple[str, str]] = set()
@@ -294,7 +294,8 @@ def _owner(function: Function | None) -> Class | None:
     return function.owner if function is not None else None
 
 
-def _within(path: str, root: str) -> str:
+def within(path: str, root: str) -> str:
+    """A path relative to a folder, with forward slashes."""
     return path[len(root) :].replace("\\", "/").lstrip("/") if path.startswith(root) else path
 
 

@@ -136,11 +136,11 @@ class _Batch:
             return FileResult(file.path, errors=(data,)), None, (), []
         settings = file.settings or self._settings
         result = lint_source(file.path, data, settings, location=file.location, projects=self._projects)
+        project, place = self._projects.project, os.path.normpath(location)
+        needs = tuple(sorted(project.dependencies(place))) if sign is not None else ()
         if sign is None:
             return result, None, (), []
-        project = self._projects.project
-        needs = tuple(sorted(project.dependencies(os.path.normpath(location))))
-        return result, (sign, digest(data)), needs, questions(project, os.path.normpath(location))
+        return result, (sign, digest(data)), needs, questions(project, place)
 
     def _save(self, todo: list[SourceFile], fresh: list[Outcome], kept: set[str]) -> None:
         assert self._cache is not None and self._ledger is not None

@@ -75,7 +75,9 @@ class Graphs:
             if self._ledger.listings.setdefault(root, listing) != listing:
                 return ""
             seen = self._ledger.scans
-            known = [(path, seen.get(path) or self.scan(path) or self.projects.look(path)) for path in paths]
+            known = [
+                (path, seen.get(path) or self.scan(path) or self.projects.look(path, root)) for path in paths
+            ]
             self._looks[root] = digest(repr(known).encode("utf-8", "surrogatepass"))
         return self._looks[root]
 

@@ -61,7 +61,10 @@ class Ledger:
             data: what was in it.
         """
         seen = (sign, digest(data)) if sign is not None and data is not None else None
-        self.contents[path] = self.contents[real] = seen
+        if self.contents.setdefault(real, seen) != seen:
+            # It was read before, and was another one then.
+            seen = self.contents[real] = None
+        self.contents[path] = seen
 
     def same(self, path: str, real: str) -> None:
         """A file that was read before is asked for by another path."""

@@ -8,7 +8,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from h2dlint.analysis.heat import cold_by_path
 from h2dlint.analysis.project import Project, Shelf, Surroundings
+from h2dlint.analysis.reach import within
 from h2dlint.analysis.scan import File, scan
 from h2dlint.engine.ledger import Ledger, digest, signature
 from h2dlint.engine.listing import MARKS, sources
@@ -91,9 +93,9 @@ class ModuleFinder:
         """The text of a module; ``None`` where it cannot be read."""
         return self._snapshot.read(path)
 
-    def scanned(self, path: str, text: str) -> File:
-        """A cheap look at a file."""
-        file = scan(path, text)
+    def scanned(self, path: str, text: str, root: str) -> File:
+        """A cheap look at a file below a folder."""
+        file = scan(path, text, cold_by_path(within(path, root)))
         if self._ledger is not None:
             self._ledger.scans[path] = file.digest()
         return file
@@ -194,10 +196,10 @@ class Projects:
         top = os.path.normpath(root) if root is not None and root.is_absolute() else None
         return Surroundings(self.project, os.path.normpath(location), top)
 
-    def look(self, path: str) -> str | None:
-        """What a cheap look at a file sees, as a digest; ``None`` where it cannot be read."""
+    def look(self, path: str, root: str) -> str | None:
+        """What a cheap look at a file below a folder sees, as a digest; ``None`` where it cannot be read."""
         text = self._snapshot.text(path)
-        return None if text is None else self._finder.scanned(path, text).digest()
+        return None if text is None else self._finder.scanned(path, text, root).digest()
 
     def keep(self, location: Path, data: bytes) -> None:
         """Keep what is in a file that is about to be written, for the files that are linted after it."""
