@@ -61,6 +61,21 @@ class Verdict:
     root: str
 
 
+class _Table:
+    """Rows about files, referred to by number: signature, content, what a cheap look saw, when it was read."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, list[Any]] = {}
+        self._numbers: dict[str, int] = {}
+
+    def number(self, path: str) -> int:
+        """The place of a row: rows are never taken out."""
+        if path not in self._numbers:
+            for known in list(self.rows)[len(self._numbers) :]:
+                self._numbers[known] = len(self._numbers)
+        return self._numbers[path]
+
+
 class Cache:
     """The verdicts of earlier runs under some settings.
 
@@ -84,7 +99,6 @@ class Cache:
         self._signs: dict[str, Signature | None] = {}
         self._same: dict[str, bool] = {}
         self._begun = time.time_ns()
-        self._written = 0
         self._load()
         graphs.scan = self.scan
 
@@ -95,7 +109,6 @@ class Cache:
             read = read_checked(self._path)
             self._files, self._known = read["files"], read["verdicts"]
             self._paths, self._places = list(self._files), read["places"]
-            self._written = int(read["written"])
             if not still_there(self._places):
                 # A module may be found elsewhere now.
                 self._known = {}
@@ -143,8 +156,8 @@ class Cache:
         sign = self._signs[path] = signature(path)
         known = self._files.get(path)
         if known is not None and sign is not None:
-            was, content = known[:2]
-            if tuple(was) == sign and max(sign[0], sign[1]) + SETTLED < self._written:
+            was, content, _, when = known
+            if tuple(was) == sign and max(sign[0], sign[1]) + SETTLED < when:
                 return str(content)
         try:
             with open(path, "rb") as stream:
@@ -175,25 +188,18 @@ class Cache:
             seen = ledger.contents.setdefault(str(verdict.file.location), verdict.seen)
             if seen != verdict.seen:
                 ledger.contents[str(verdict.file.location)] = verdict.seen = None
-        files: dict[str, list[Any]] = {}
-        numbers: dict[str, int] = {}
+        table = _Table()
 
         def number(path: str) -> int | None:
-            if path not in numbers:
-                seen = ledger.contents.get(path) or self._vouched(path)
+            if path not in table.rows:
+                seen = ledger.contents[path] if path in ledger.contents else self._vouched(path)
                 if seen is None:
                     return None
-                scan = ledger.scans.get(path) or self.scan(path)
-                numbers[path] = len(files)
-                files[path] = [seen[0], seen[1], scan]
-            return numbers[path]
+                # No file was read before this run began.
+                table.rows[path] = [seen[0], seen[1], ledger.scans.get(path) or self.scan(path), self._begun]
+            return table.number(path)
 
         known: dict[str, list[Any]] = {}
-        for location in kept:
-            settings, top, content, needs, asked, packed = self._known[location]
-            again = [number(self._paths[need]) for need in needs]
-            if number(location) is not None and None not in again:
-                known[location] = [settings, top, content, again, asked, packed]
         for verdict in verdicts:
             location = str(verdict.file.location)
             needs = [number(path) for path in verdict.needs]
@@ -205,25 +211,37 @@ class Cache:
             known[location] = [prints, verdict.root, verdict.seen[1], needs, verdict.asked, packed]
         for path in ledger.scans:
             number(path)
-        for path in self._files:
-            if path not in files and self.scan(path) is not None:
+        for location in kept:
+            for path in (location, *(self._paths[need] for need in self._known[location][3])):
                 number(path)
+        looked = {str(verdict.file.location) for verdict in verdicts}
+        for location, entry in self._known.items():
+            if location not in looked:
+                self._carry(location, entry, table, known)
+        for path, row in self._files.items():
+            if path not in table.rows and os.path.exists(path):
+                table.rows[path] = row
         places = {
-            kind: {**(self._places[kind] if kept else {}), **found}
+            kind: {**(self._places[kind] if self._known else {}), **found}
             for kind, found in (("files", ledger.files), ("marks", ledger.marks))
         }
         roots = {question[0] for entry in known.values() for question in entry[4]}
-        write_checked(
-            self._path,
-            {
-                "files": files,
-                "verdicts": known,
-                "places": places,
-                "graphs": {root: graphs.digest(root) for root in roots},
-                # No file was read before that.
-                "written": self._begun,
-            },
-        )
+        told = {root: graphs.latest(root) for root in roots}
+        write_checked(self._path, {"files": table.rows, "verdicts": known, "places": places, "graphs": told})
+
+    def _carry(self, location: str, entry: list[Any], table: _Table, known: dict[str, list[Any]]) -> None:
+        """Keep an old verdict, also on a file that is not of this run, unless what it depends on has changed."""
+        try:
+            settings, top, content, needs, asked, packed = entry
+            paths = [self._paths[need] for need in needs]
+            for path in (location, *paths):
+                if table.rows.setdefault(path, self._files[path])[1] != self._files[path][1]:
+                    return
+            if not self._graphs.still(location, asked):
+                return
+        except (ValueError, TypeError, LookupError):
+            return
+        known[location] = [settings, top, content, [table.number(path) for path in paths], asked, packed]
 
     def _vouched(self, path: str) -> Seen | None:
         """A file that this run has not read again."""

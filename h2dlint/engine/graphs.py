@@ -65,6 +65,16 @@ class Graphs:
                 return False
         return True
 
+    def still(self, location: str, asked: list[list[Any]]) -> bool:
+        """The same, of a file that is not of this run: a graph of which nothing was asked is not looked at."""
+        return self.answer(location, [question for question in asked if question[0] in self._looks])
+
+    def latest(self, root: str) -> str:
+        """The digest of a graph: of now, or that of the cache where nothing was asked of it."""
+        if root in self._looks or root not in self._were or root in self._ledger.listings:
+            return self.digest(root)
+        return self._were[root]
+
     def digest(self, root: str) -> str:
         """What the files below a folder look like now; empty where that changed while the graph was made."""
         if root not in self._looks:

@@ -2,10 +2,10 @@
 
     python tests/bench/bench.py "sglang==0.5.23"
 
-The wheel and the slow peers are fetched once into ``build/bench``. The commands take turns, so that a slow moment of the
-machine falls on all of them alike; the first round warms the file cache and is not counted. Of each command there are the
-median of the time that passed, of the processor time, and the most memory that one process took. What is asked for in
-ratios is printed as ratios, with what was asked for.
+The wheel and the slow peers are fetched once into ``build/bench``. The commands take turns, so that a slow moment of
+the machine falls on all of them alike; the first round warms the file cache and is not counted. Of each command there
+are the median of the time that passed, of the processor time, and the most memory that one process took. What is asked
+for in ratios is printed as ratios, with what was asked for.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "bench"
-RESULTS = ROOT / "docs" / "measured" / "speed.json"
+RESULTS = ROOT / "docs" / "speed.json"
 PATTERN = "torch.tensor($$$A, device=$D)"
 SEMGREP_RULE = """\
 rules:
@@ -39,7 +39,9 @@ SLOW = {"semgrep": "semgrep", "TorchFix": "torchfix"}
 SLOW_ROUNDS = 1
 SUBSET = 150
 """Files that TorchFix is given: it takes minutes for a tree."""
-CANDIDATE = "import torch\n\n\ndef f(xs: list[int], device: torch.device):\n    return torch.tensor(xs, device=device)\n"
+CANDIDATE = (
+    "import torch\n\n\ndef f(xs: list[int], d: torch.device):\n    return torch.tensor(xs, device=d)\n"
+)
 NONE = "import os\n\n\ndef f(x):\n    return os.path.join(x, 'a')\n"
 
 

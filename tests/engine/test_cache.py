@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,10 +76,12 @@ def lint(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lint
     # Files here are younger than any run.
     monkeypatch.setattr(caching, "SETTLED", -3_600_000_000_000)
 
-    def run(fresh: list[str] | None = None, settings: Settings | None = None) -> Report:
+    def run(
+        fresh: list[str] | None = None, settings: Settings | None = None, paths: Sequence[str] = (".",)
+    ) -> Report:
         linted.clear()
         chosen = settings or made_settings(project)
-        found = discover(["."], chosen, project)
+        found = discover(paths, chosen, project)
         report = lint_files(found, chosen, cache=tmp_path / "cache")
         said = list(linted)
         assert report == lint_files(found, chosen)
@@ -184,6 +186,46 @@ def test_files_written_shortly_before_are_read_again(
     monkeypatch.setattr("h2dlint.engine.cache.digest", noted)
     lint([])
     assert MAIN in read and HELPER in read
+
+
+def test_a_run_on_some_files_keeps_the_verdicts_on_others(lint: Lint, project: Path) -> None:
+    lint(EVERY)
+    lint([], paths=["pkg/other.py"])
+    lint([])
+    (project / "pkg/other.py").write_text("import sys\n")
+    lint(["pkg/other.py"], paths=["pkg/other.py"])
+    lint([])
+
+
+def test_a_run_on_some_files_keeps_no_verdict_that_they_change(lint: Lint, project: Path) -> None:
+    lint(EVERY)
+    (project / "pkg/helper.py").write_text(ON_DEVICE)
+    lint(["pkg/helper.py"], paths=["pkg/helper.py"])
+    lint(["pkg/main.py"])
+    (project / "pkg/other.py").write_text(
+        "from pkg.main import upload, _private\n\n\ndef forward(xs):\n    return [upload(x) for x in xs]\n"
+    )
+    lint(["pkg/other.py"], paths=["pkg/other.py"])
+    lint(["pkg/main.py"])
+
+
+def test_a_file_that_changes_while_it_is_looked_at_is_looked_at_again(
+    lint: Lint, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = project / "pkg/helper.py"
+
+    def meanwhile(name: str, *args: object, **more: object) -> object:
+        if name == "pkg/other.py":
+            path.write_text(ON_DEVICE)
+        return lint_source(name, *args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("h2dlint.engine.batch.lint_source", meanwhile)
+    settings = made_settings(project)
+    lint_files(discover(["."], settings, project), settings, cache=project.parent / "cache")
+    monkeypatch.undo()
+    assert lint_files(
+        discover(["."], settings, project), settings, cache=project.parent / "cache"
+    ) == lint_files(discover(["."], settings, project), settings)
 
 
 def test_settings_have_verdicts_of_their_own(lint: Lint, project: Path) -> None:
