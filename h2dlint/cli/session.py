@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,7 +20,6 @@ from h2dlint.engine.cache import FOLDER
 from h2dlint.engine.config import ConfigError, load_settings
 from h2dlint.engine.diff import unified_diff
 from h2dlint.engine.files import Discovery, discover
-from h2dlint.engine.fixing import FixOutcome, fix_files
 from h2dlint.engine.pool import cores
 from h2dlint.engine.results import Report
 from h2dlint.engine.runner import lint_files
@@ -28,6 +27,9 @@ from h2dlint.engine.settings import Settings
 from h2dlint.report import FORMATS, Reporter, Sources, View
 from h2dlint.report.summary import would_fix
 from h2dlint.syntax.source import DecodeError, SourceText
+
+if TYPE_CHECKING:
+    from h2dlint.engine.fixing import FixOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,8 @@ def _verdict(job: Job, found: Discovery, settings: Settings) -> tuple[Report, tu
     label = "Fixing" if job.fixing else "Checking"
     with ProgressBar(label, enabled=not job.quiet) as progress:
         if job.fixing or job.dry:
+            from h2dlint.engine.fixing import fix_files
+
             return fix_files(found, settings, write=job.fixing, progress=progress)
         cache = None if job.no_cache else cache_folder(job.cache_dir, settings)
         return lint_files(found, settings, progress, jobs=job.jobs or cores(), cache=cache), ()

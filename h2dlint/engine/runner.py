@@ -18,6 +18,7 @@ from h2dlint.engine.memory import rare_collections
 from h2dlint.engine.plan import Plan, RuleSet, installed_rules, plan_for
 from h2dlint.engine.quiet import quiet
 from h2dlint.engine.results import FileResult, Hidden, Report
+from h2dlint.engine.screen import NEEDED
 from h2dlint.engine.settings import Settings
 from h2dlint.engine.suppressions import Verdict, apply_suppressions, may_suppress
 from h2dlint.model import Context, ErrorKind, FileError, Finding
@@ -61,14 +62,15 @@ def lint_source(
     Raises:
         UnknownSelectorError: the settings, made by hand, select a rule that does not exist.
     """
-    rule_set = rules if rules is not None else installed_rules()
-    plan = plan_for(settings, rule_set)
     if len(data) > MAX_BYTES:
         return _failed(path, _too_large(path, len(data)))
     source = _decode(path, data)
     if isinstance(source, FileError):
         return _failed(path, source)
-    if not plan.screen.passes(data):
+    # Without a word of torch the rules, and all that they import, are not asked.
+    rule_set = rules if rules is not None else installed_rules() if NEEDED in data else None
+    plan = plan_for(settings, rule_set) if rule_set is not None else None
+    if rule_set is None or plan is None or not plan.screen.passes(data):
         broken = _parse_error(source, path) if len(data) <= ALWAYS_PARSED else None
         return FileResult(path, errors=(broken,) if broken is not None else (), screened_out=True)
     found = _check(source, path, plan, rule_set, settings, location or Path(path), projects)

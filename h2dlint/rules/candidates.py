@@ -1,4 +1,4 @@
-"""Lines that hold something a rule wants to see, by the text alone: a file without one is not parsed.
+"""Lines that hold something a rule wants to see, by the text alone: a file without one is not looked into.
 
 It is asked of every file that the screen lets through, so each pattern begins with a character that regular
 expressions find fast; what stands in front of a match is looked at afterwards. ``shortlist`` looks at the syntax.

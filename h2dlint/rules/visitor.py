@@ -102,9 +102,10 @@ def check(
 ) -> list[Finding]:
     """See ``h2dlint.rules.check_module``."""
     candidates = find_candidates(source, rules)
+    # Also where there are none: a broken file is told of.
+    tree = ast.parse(source.text)
     if not candidates.lines:
         return []
-    tree = ast.parse(source.text)
     lines = Shortlist(tree, candidates, rules).lines()
     if not lines:
         return []
