@@ -75,7 +75,8 @@ class _Batch:
                 found = self._cache.find(file, self._top(file))
                 if found is not None:
                     known[number] = found
-            self._tell(len(known))
+            # Told with the first of the others: a progress bar is a thread, which must not be there at a fork.
+            self._done = len(known)
         todo = [file for number, file in enumerate(self._files) if number not in known]
         fresh = self._lint(todo, jobs)
         if self._cache is not None and todo:
