@@ -77,6 +77,12 @@ def run(request: Request) -> int:
         raise Failure(str(error)) from error
     for target in (request.output, request.html):
         _writable(target)
+    if (
+        request.output is not None
+        and request.html is not None
+        and request.output.resolve() == request.html.resolve()
+    ):
+        raise Failure(f"--output and --html name the same file: {request.html}")
     problem = launch.cuda_problem()
     if problem is not None:
         raise Failure(f"nothing was run: {problem}")
@@ -88,6 +94,13 @@ def run(request: Request) -> int:
     for line in done.damaged:
         terminal.warn(f"a process left a trace that cannot be read: {line}")
     trace = _recorded(done)
+    if done.unfinished:
+        who = (
+            "a process that used CUDA"
+            if done.unfinished == 1
+            else f"{done.unfinished} processes that used CUDA"
+        )
+        terminal.warn(f"{who} {_CUT_OFF}: the trace lacks what came last, up to 30 seconds of it")
     if request.output is not None:
         save(trace, request.output)
     explained = explain(trace, request.paths, settings, cwd)
@@ -114,12 +127,19 @@ def run(request: Request) -> int:
     return _status(done.returncode)
 
 
+_CUT_OFF = "was killed, ended by os._exit or exec, or still runs"
+
+
 def _recorded(done: launch.Run) -> Trace:
     """The trace of a run, if it recorded anything."""
     ended = f"; it ended with exit status {_status(done.returncode)}" if done.returncode else ""
     if not done.processes:
         raise Failure(
             f"no Python process of the program could be watched{ended} (python -I, -E and -S shut the recorder out)"
+        )
+    if done.trace is None and done.unfinished:
+        raise Failure(
+            f"nothing was recorded: the process that used CUDA {_CUT_OFF}, before anything was saved{ended}"
         )
     if done.trace is None:
         raise Failure(f"no process of the program used CUDA through PyTorch{ended}")

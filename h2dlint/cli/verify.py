@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -105,7 +106,7 @@ def _run(params: dict[str, Any]) -> int:
 
         return site_changes(before, after, settings, cwd, fixed)
 
-    with _folder(params["keep"]) as folder:
+    with _folder(params["keep"]) as folder, _one_hash_seed():
         verification = Verification(
             command=tuple(params["command"]),
             plan=plan,
@@ -157,6 +158,19 @@ def _planned(params: dict[str, Any], cwd: Path) -> tuple[FixPlan, Settings]:
             f"there is nothing to fix in {plan.checked} files{held}: nothing was run, nothing verified"
         )
     return plan, settings
+
+
+@contextlib.contextmanager
+def _one_hash_seed() -> Iterator[None]:
+    """Have sets of strings in the same order in all runs; otherwise a fix may be blamed for another one."""
+    if os.environ.get("PYTHONHASHSEED"):
+        yield
+        return
+    os.environ["PYTHONHASHSEED"] = "0"
+    try:
+        yield
+    finally:
+        del os.environ["PYTHONHASHSEED"]
 
 
 @contextlib.contextmanager

@@ -56,6 +56,12 @@ class _Asking:
     def know(self, ids: tuple[int, ...], answer: bool) -> None:
         self._known[ids] = answer
 
+    def once_more(self, ids: tuple[int, ...]) -> bool:
+        """Ask what was only known, if there are runs left for it."""
+        if self.runs < self._max_runs:
+            del self._known[ids]
+        return self(ids)
+
     def __call__(self, ids: tuple[int, ...]) -> bool:
         if ids not in self._known:
             if self.runs >= self._max_runs:
@@ -75,7 +81,8 @@ def bisect(
     Hildebrandt 2002). Then the rest is tried without what was found, for there may be several.
 
     Args:
-        ids: of all fixes; together they are known to make a difference.
+        ids: of all fixes; together they are known to make a difference. Before all of them are blamed, which are then
+            the only ones known to make one, that is asked once more: it may have come by itself.
         differs: whether these fixes, in the order of ``ids``, make a difference; it may be costly.
         max_runs: how often ``differs`` may be called.
     """
@@ -89,6 +96,9 @@ def bisect(
             if len(culprits) == MAX_CULPRITS:
                 return Bisection(tuple(culprits), False, ask.runs)
             found, smallest = _narrowed(rest, ask)
+            if found == everything and not ask.once_more(found):
+                # What was known of all of them came and went by itself: none is at fault that could be named.
+                return Bisection((), False, ask.runs)
             culprits.append(Culprit(found, smallest))
             rest = tuple(item for item in rest if item not in found)
             if not smallest:

@@ -16,7 +16,6 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.machinery import ModuleSpec
-from itertools import count
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,6 +23,8 @@ from typing import Any
 CONFIGURATION = "run.json"
 STARTED = "started"
 TRACE = "trace"
+UNFINISHED = "unfinished"
+"""A file for each process that uses CUDA, until it has written its trace to the end."""
 
 FIRST_SAVE_S = 2.0
 LONGEST_SAVE_S = 30.0
@@ -60,8 +61,7 @@ class Tracing:
         self._note = ""
         self._pid = os.getpid()
         self._saved = -1
-        self._numbers = count()
-        self._number = next(self._numbers)
+        self._token = os.urandom(6).hex()
         self._stop = threading.Event()
         self._lock = threading.Lock()
 
@@ -73,10 +73,18 @@ class Tracing:
         self._watch.start()
         # Calling CUPTI earlier would start CUDA, and a process that has started it cannot fork workers that use it.
         when_imported("torch.cuda", lambda module: module._lazy_call(self._cuda_is_up))
-        atexit.register(self._finish)
+        atexit.register(self._end)
         os.register_at_fork(after_in_child=self._forked)
 
     def _cuda_is_up(self) -> None:
+        try:
+            self._collect()
+        except Exception as error:
+            # Torch would take it for a fault of its own, and the program would end.
+            self._note = self._note or f"{type(error).__name__}: {error}"
+            _say(f"the copies of process {os.getpid()} are not recorded: {self._note}")
+
+    def _collect(self) -> None:
         from h2dlint.runtime.collecting import Collector
         from h2dlint.runtime.cupti import CuptiError
         from h2dlint.runtime.recorder import hub
@@ -86,27 +94,35 @@ class Tracing:
         collector = Collector(hub)
         try:
             collector.start()
-        except CuptiError as error:
-            self._note = str(error)
-            sys.stderr.write(f"h2dlint: the copies of process {os.getpid()} are not recorded: {error}\n")
+        except Exception as error:
+            self._note = str(error) if isinstance(error, CuptiError) else f"{type(error).__name__}: {error}"
+            _say(f"the copies of process {os.getpid()} are not recorded: {self._note}")
+        with suppress(OSError):
+            self._path(UNFINISHED).touch()
         torch = sys.modules["torch"]
         with suppress(Exception):
             collector.gpu = str(torch.cuda.get_device_name())
         self._collector = collector
-        # Workers of multiprocessing that were forked end without atexit.
+        self._finish_as_worker()
+        threading.Thread(target=self._save_now_and_then, name="h2dlint", daemon=True).start()
+
+    def _finish_as_worker(self) -> None:
+        """Workers of multiprocessing that were forked end without atexit."""
         from multiprocessing import util
 
         util.Finalize(None, self._finish, exitpriority=-100)
-        threading.Thread(target=self._save_now_and_then, name="h2dlint", daemon=True).start()
 
     def _forked(self) -> None:
         """In a forked child: what the parent recorded is the parent's."""
         self._pid = os.getpid()
-        self._number = next(self._numbers)
+        self._token = os.urandom(6).hex()
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._saved = -1
         self._collector = None
+        if "multiprocessing.util" in sys.modules:
+            # It drops what is registered before this, and then asks whoever wants to know of a fork.
+            sys.modules["multiprocessing.util"].register_after_fork(self, Tracing._finish_as_worker)
         with suppress(OSError):
             (self._folder / f"{STARTED}-{self._pid}").touch()
 
@@ -117,34 +133,62 @@ class Tracing:
                 self._save()
             pause = min(pause * 1.5, LONGEST_SAVE_S)
 
+    def _path(self, kind: str) -> Path:
+        # A number of a process may come again: after ``os.execv``, in another container, after days.
+        return self._folder / f"{kind}-{self._pid}-{self._token}.json"
+
+    def _end(self) -> None:
+        """At the end of the interpreter: nothing of ours may be called any more."""
+        self._finish()
+        with suppress(Exception):
+            self._watch.stop()
+        with suppress(Exception):
+            if self._collector is not None:
+                self._collector.stop()
+
     def _finish(self) -> None:
         if os.getpid() != self._pid:
             return
         self._stop.set()
         try:
-            from h2dlint.runtime.recorder import hub
+            if self._collector is not None:
+                from h2dlint.runtime.recorder import hub
 
-            hub.pairing.flush_all()
+                hub.pairing.flush_all()
             self._save()
+            with suppress(OSError):
+                self._path(UNFINISHED).unlink(missing_ok=True)
         except Exception as error:
-            sys.stderr.write(f"h2dlint: the trace was not written: {type(error).__name__}: {error}\n")
+            if self._folder.is_dir():
+                _say(f"the trace was not written: {type(error).__name__}: {error}")
 
     def _save(self) -> None:
         from h2dlint.runtime.stacks import is_user
-        from h2dlint.runtime.traces import save
+        from h2dlint.runtime.traces import Trace, save
 
         with self._lock:
             collector = self._collector
-            if collector is None:
-                return
             lines = self._watch.lines
             if lines is not None:
                 lines = {file: numbers for file, numbers in list(lines.items()) if is_user(file)}
-            trace = collector.trace(lines, self._note)
-            path = self._folder / f"{TRACE}-{self._pid}-{self._number}.json"
+            if collector is not None:
+                trace = collector.trace(lines, self._note)
+            elif lines:
+                # No CUDA here, but a line that ran must not be said not to have run.
+                ran = {file: tuple(sorted(numbers)) for file, numbers in lines.items()}
+                trace = Trace((), (), (), (), ran)
+            else:
+                return
+            path = self._path(TRACE)
             partial = path.with_suffix(".partial")
             save(trace, partial)
             partial.replace(path)
+
+
+def _say(text: str) -> None:
+    """Tell the user, if there is a way: the standard error of a program may be closed, or anything at all."""
+    with suppress(Exception):
+        sys.stderr.write(f"h2dlint: {text}\n")
 
 
 def when_imported(name: str, then: Callable[[ModuleType], None]) -> None:
@@ -175,7 +219,7 @@ class _Waiting:
             sys.meta_path.remove(self)
         spec = importlib.util.find_spec(fullname)
         if spec is not None and spec.loader is not None:
-            spec.loader = _Telling(spec.loader, self._then)
+            spec.loader = _Telling(spec.loader, self._then)  # type: ignore[assignment, unused-ignore]
         return spec
 
 
@@ -200,4 +244,4 @@ class _Telling:
         try:
             self._then(module)
         except Exception as error:
-            sys.stderr.write(f"h2dlint: this process is not watched: {type(error).__name__}: {error}\n")
+            _say(f"this process is not watched: {type(error).__name__}: {error}")

@@ -17,6 +17,11 @@ from h2dlint.runtime.traces import Process, Site, Stall, Trace, merge
 MAX_STALLS = 50_000
 """Stalls, and as many other waits, that are kept one by one; a page can show them, and a file hold them."""
 
+MAX_THREADS = 1000
+"""Names of threads that are told apart: a program that starts one for each request must not fill the memory."""
+
+OTHER_THREADS = "other threads"
+
 _Tally = tuple[str, bool, Key, str]
 """Kind, pinned, frames, thread."""
 
@@ -49,6 +54,7 @@ class Collector:
         self._stalls: list[tuple[int, float, _Tally]] = []
         self._kept = {True: 0, False: 0}
         self._dropped = 0
+        self._names: set[str] = set()
         self._listener: Listener | None = None
         self.began_ns = time.perf_counter_ns()
         self.started = time.time()
@@ -71,7 +77,13 @@ class Collector:
 
     def _take(self, happened: Happened) -> None:
         # Several threads may be here at once, and adding up is not one step: each thread has sums of its own.
-        tally = (happened.kind, happened.call.pinned, happened.key, happened.thread)
+        thread = happened.thread
+        if thread not in self._names:
+            if len(self._names) < MAX_THREADS:
+                self._names.add(thread)
+            else:
+                thread = OTHER_THREADS
+        tally = (happened.kind, happened.call.pinned, happened.key, thread)
         entry = self._sums[tally]
         entry.count += 1
         entry.held_us += happened.held_us

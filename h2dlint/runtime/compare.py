@@ -344,18 +344,19 @@ def _float(node: Node) -> float:
     return number
 
 
-def _scalar(node: Node) -> str:
+def _scalar(node: Node, short: bool = True) -> str:
+    shown = _short if short else str
     if node["k"] == "none":
         return "None"
     if node["k"] == "int":
-        return _short(str(int(node["v"], 16)) if len(node["v"]) < 1000 else node["v"])
+        return shown(str(int(node["v"], 16)) if len(node["v"]) < 1000 else node["v"])
     if node["k"] == "float":
         return repr(_float(node))
     if node["k"] == "complex":
         return repr(complex(*struct.unpack(">dd", bytes.fromhex(node["v"]))))
     if node["k"] == "bytes":
-        return _short(repr(bytes.fromhex(node["v"])))
-    return _short(repr(node["v"]) if node["k"] in {"str", "bool"} else str(node["v"]))
+        return shown(repr(bytes.fromhex(node["v"])))
+    return shown(repr(node["v"]) if node["k"] in {"str", "bool"} else str(node["v"]))
 
 
 def _short(text: str) -> str:
@@ -370,7 +371,25 @@ def _key(key: Any, kind: str) -> str:
 
 def _step(key: Any, kind: str) -> str:
     """What leads to an item of a dictionary, or to a field."""
-    return f".{_key(key, kind)}" if kind == "object" else f"[{_key(key, kind)}]"
+    return f".{key}" if kind == "object" else f"[{_in_full(key)}]"
+
+
+def _in_full(key: Node) -> str:
+    """The key of a dictionary, so that no other key reads the same: noise at one must not excuse another."""
+    if key["k"] in {"dict", "object"}:
+        pairs = [f"{_step(name, key['k'])}={_in_full(item)}" for name, item in key["items"]]
+        return f"{key.get('class', key['k'])}({', '.join(pairs)})"
+    if key["k"] in _CONTAINERS:
+        items = map(_in_full, key["items"])
+        # The members of a set have no order, and are not in the same one in each run.
+        inner = ", ".join(sorted(items) if key["k"] == "set" else items)
+        named = key.get("class", "" if key["k"] == "tuple" else key["k"])
+        return f"{named}({inner},)" if len(key["items"]) == 1 else f"{named}({inner})"
+    if key["k"] == "float" and math.isnan(_float(key)):
+        return f"nan (bits {key['v']})"
+    plain = _scalar(key, short=False)
+    named = key.get("class", "")
+    return f"{named}({plain})" if named and not plain.startswith(named.partition(".")[0]) else plain
 
 
 def _shown(value: Any, usual: str = "none") -> str:

@@ -123,6 +123,10 @@ _CALLBACK = ctypes.CFUNCTYPE(
 )
 
 
+_closed: list[object] = []
+"""Callbacks of closed subscriptions, which C code may still be about to call; they are small, and there are few."""
+
+
 class Subscription:
     """A subscriber of this process; there can be only one, and it stays until ``close``.
 
@@ -159,6 +163,8 @@ class Subscription:
         if self._handle.value:
             self._cupti.cuptiUnsubscribe(self._handle)
             self._handle = ctypes.c_void_p()
+            # Another thread may be on its way into the callback, waiting for the interpreter.
+            _closed.append(self._callback)
 
     def _watched(self) -> Iterator[tuple[int, str]]:
         """Ids of the calls to watch, with their names; CUPTI itself knows which is which."""

@@ -193,7 +193,8 @@ _plain_source_to_code = SourceFileLoader.source_to_code
 def _get_code(self: Any, fullname: str) -> CodeType | None:
     """What ``SourceFileLoader.get_code`` becomes."""
     path = os.fsdecode(self.path)
-    if active is not None and path[path.rfind(os.sep) + 1 :] in active.names:
+    # A link may have another name than what it points to.
+    if active is not None and (path[path.rfind(os.sep) + 1 :] in active.names or os.path.islink(path)):
         code = _fixed_code(self, fullname, path)
         if code is not None:
             return code

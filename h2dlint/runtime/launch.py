@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from h2dlint.runtime.bootstrap import CONFIGURATION, STARTED, TRACE
+from h2dlint.runtime.bootstrap import CONFIGURATION, STARTED, TRACE, UNFINISHED
 from h2dlint.runtime.traces import Trace, TraceError, from_json, merge
 
 STDERR_TAIL = 64 * 1024
@@ -45,6 +45,7 @@ class Run:
         processes: how many Python processes were watched.
         timed_out: it was killed because it took too long.
         damaged: files of the run that cannot be read, with reasons.
+        unfinished: how many processes that used CUDA did not come to the end of their trace.
     """
 
     command: tuple[str, ...]
@@ -56,6 +57,7 @@ class Run:
     processes: int = 0
     timed_out: bool = False
     damaged: tuple[str, ...] = ()
+    unfinished: int = 0
 
 
 def cuda_problem() -> str | None:
@@ -121,12 +123,13 @@ def run(
         command=tuple(command),
         returncode=process.returncode,
         wall_s=wall_s,
-        trace=merge(traces, command) if traces else None,
+        trace=merge(traces, command) if any(one.processes for one in traces) else None,
         folder=folder,
         stderr_tail=tail.text,
         processes=len(list(folder.glob(f"{STARTED}-*"))),
         timed_out=timed_out,
         damaged=damaged,
+        unfinished=len(list(folder.glob(f"{UNFINISHED}-*"))),
     )
 
 

@@ -50,7 +50,8 @@ class LineWatch:
                 # when the trace is written.
                 if not is_user(file):
                     return disable
-                lines[file] = set()
+                # Another thread may have done so meanwhile: a line is told of only once.
+                lines.setdefault(file, set())
             monitoring.set_local_events(tool, code, line_event)
             return disable
 
@@ -64,9 +65,11 @@ class LineWatch:
         self.lines = lines
 
     def stop(self) -> None:
-        """End; the lines stay."""
+        """End; the lines stay. As the interpreter goes, what the callbacks need is gone before the last code runs."""
         if self._tool is not None:
             monitoring: Any = sys.monitoring  # type: ignore[attr-defined, unused-ignore]
             monitoring.set_events(self._tool, 0)
+            monitoring.register_callback(self._tool, monitoring.events.PY_START, None)
+            monitoring.register_callback(self._tool, monitoring.events.LINE, None)
             monitoring.free_tool_id(self._tool)
             self._tool = None

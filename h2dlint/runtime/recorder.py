@@ -9,6 +9,7 @@ another instruction asks for, such as ``torch.cuda.synchronize()`` a line later,
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -23,9 +24,10 @@ from h2dlint.runtime.traces import ASYNC, STAGED, SYNC, WAIT, Frame
 STAGED_FLOOR_US = 50.0
 STAGED_US_PER_BYTE = 1 / 4000
 STAGED_WHOLE_BYTES = 2 << 20
-"""A staged copy held the host if its call took longer than ``STAGED_FLOOR_US`` and this much a byte (4 GB/s), counted up to
-2 MiB: up to there the driver copies at 10 GB/s and returns, and above it stays until the copy is done. Measured on an H200:
-0.1 ms for 1 MiB, 0.2 ms for 2 MiB, 10 ms behind queued work for 4 MiB, 3.8 ms for 16 MiB with nothing queued."""
+"""A staged copy held the host if its call took longer than ``STAGED_FLOOR_US`` and this much a byte (4 GB/s),
+counted up to 2 MiB: up to there the driver copies at 10 GB/s and returns, and above it stays until the copy is done.
+Measured on an H200: 0.1 ms for 1 MiB, 0.2 ms for 2 MiB, 10 ms behind queued work for 4 MiB, 3.8 ms for 16 MiB with
+nothing queued."""
 
 
 @dataclass(slots=True)
@@ -79,14 +81,21 @@ class Source(Protocol):
 Sink = Callable[[Happened], None]
 
 
+_Place = tuple[int, int, int]
+"""A frame, its code, for a frame that is gone leaves its address to the next, and the instruction that it was at."""
+
+
+def _place(frame: FrameType | None) -> _Place:
+    return (id(frame), id(frame.f_code), frame.f_lasti) if frame is not None else (0, 0, -1)
+
+
 @dataclass(slots=True)
 class _Pending:
     """A copy that nobody has waited for yet."""
 
     call: Call
     key: Key
-    frame: int
-    instruction: int
+    asked: _Place
 
 
 @dataclass(slots=True)
@@ -95,6 +104,7 @@ class _Thread:
 
     name: str
     ident: int
+    owner: weakref.ref[threading.Thread] | None = None
     pending: _Pending | None = None
     waits_for: _Pending | None = None
     wait_key: Key = ()
@@ -111,15 +121,21 @@ class Pairing:
     def __init__(self, tell: Sink) -> None:
         self.chains = Chains()
         self._tell = tell
-        self._local = threading.local()
-        self._threads: list[_Thread] = []
+        # By their ids, because C++ threads lose what is local to a thread whenever Python code of theirs ends.
+        self._threads: dict[int, _Thread] = {}
 
     def _thread(self) -> _Thread:
         """That of whoever asks."""
-        known: _Thread | None = getattr(self._local, "thread", None)
-        if known is None:
-            known = self._local.thread = _Thread(_thread_name(), threading.get_ident())
-            self._threads.append(known)
+        ident = threading.get_ident()
+        owner = _ACTIVE.get(ident)
+        known = self._threads.get(ident)
+        if known is not None and (known.owner() if known.owner is not None else None) is owner:
+            return known
+        if known is not None:
+            # A thread that has ended; its id is given to this one.
+            self._flush(known)
+        known = _Thread(_thread_name(owner), ident, weakref.ref(owner) if owner is not None else None)
+        self._threads[ident] = known
         return known
 
     def sink(self, phase: int, call: Call, frame: FrameType | None) -> None:
@@ -135,12 +151,11 @@ class Pairing:
     def _enter(self, thread: _Thread, call: Call, frame: FrameType | None) -> None:
         pending = thread.pending
         if call.waits and not call.direction:
-            here = (id(frame), frame.f_lasti if frame is not None else -1)
             belongs = (
                 pending is not None
                 and pending.call.stream == call.stream
                 and call.name == "cudaStreamSynchronize"
-                and here == (pending.frame, pending.instruction)
+                and _place(frame) == pending.asked
             )
             if belongs:
                 thread.waits_for = pending
@@ -151,9 +166,7 @@ class Pairing:
             return
         self._flush(thread)
         if call.direction in (H2D, D2H):
-            thread.pending = _Pending(
-                call, self.chains.take(frame), id(frame), frame.f_lasti if frame is not None else -1
-            )
+            thread.pending = _Pending(call, self.chains.take(frame), _place(frame))
 
     def _exit(self, thread: _Thread, call: Call) -> None:
         if call.direction:
@@ -165,7 +178,7 @@ class Pairing:
         waited_for, thread.waits_for = thread.waits_for, None
         if waited_for is None:
             key, thread.wait_key = thread.wait_key, ()
-            self._over(thread, _Pending(call, key, 0, 0), WAIT, _took(call), True)
+            self._over(thread, _Pending(call, key, _place(None)), WAIT, _took(call), True)
             return
         thread.pending = None
         kind = SYNC if waited_for.call.direction == H2D else WAIT
@@ -177,12 +190,12 @@ class Pairing:
 
     def forget(self) -> None:
         """What an earlier subscription left half told is nobody's business now."""
-        for thread in self._threads:
+        for thread in tuple(self._threads.values()):
             thread.pending = thread.waits_for = None
 
     def flush_all(self) -> None:
         """Nothing more is to come on any thread: the last copies of threads that have ended are over too."""
-        for thread in tuple(self._threads):
+        for thread in tuple(self._threads.values()):
             self._flush(thread)
 
     def _flush(self, thread: _Thread) -> None:
@@ -227,15 +240,17 @@ def _took(call: Call) -> float:
     return (call.ended_ns - call.began_ns) / 1e3
 
 
-def _thread_name() -> str:
-    """Name of this thread. ``threading.current_thread`` would make up an object for threads that C++ started."""
-    ident = threading.get_ident()
-    for thread in threading.enumerate():
-        if thread.ident == ident:
-            return thread.name
+_ACTIVE: dict[int, threading.Thread] = threading._active  # type: ignore[attr-defined]
+"""Threads by id. ``threading.current_thread`` would make up an object for threads that C++ started."""
+
+
+def _thread_name(owner: threading.Thread | None) -> str:
+    """Name of this thread."""
+    if owner is not None:
+        return owner.name
     with suppress(OSError):
         return Path(f"/proc/self/task/{threading.get_native_id()}/comm").read_text().strip()
-    return f"thread {ident}"
+    return f"thread {threading.get_ident()}"
 
 
 class Listener:

@@ -33,6 +33,9 @@ VERSION = 1
 PENDING_BYTES = 256 * 2**20
 """Device memory that copies may take which are still to be fetched; beyond it, ``record`` waits for the device."""
 
+_POOLS = ("multiprocessing.pool", "concurrent.futures.process", "loky.process_executor")
+"""Modules that the workers of pools run, the standard library's, torch's and joblib's."""
+
 
 def record(name: str, value: T) -> T:
     """Record a result for ``h2dlint verify``; outside a verify run nothing is done.
@@ -128,7 +131,7 @@ class Writer:
                     self._append(leaf, data)
             number = self._sequence
             self._sequence += 1
-            line = {"seq": number, "name": name, "thread": threading.current_thread().name}
+            line = {"seq": number, "name": name, "thread": _thread()}
             if later:
                 self._line(line)
                 self._queue(
@@ -242,16 +245,24 @@ def suspended() -> AbstractContextManager[None]:
     return nullcontext() if recorder is None else recorder.suspended()
 
 
+def _thread() -> str:
+    """Names this thread; a program may give several the same name."""
+    return f"{threading.current_thread().name} {threading.get_ident()}"
+
+
 def _label() -> str:
     """Names this process as the next run will name it: no process numbers."""
     rank = os.environ.get("RANK")
     worker = os.environ.get("PYTEST_XDIST_WORKER")
-    parts = [f"rank {rank}" if rank else "", worker or ""]
+    # Tests, like the tasks of a pool, go to whichever worker is free: in the next run it may be another one.
+    parts = [f"rank {rank}" if rank else "", "xdist" if worker else ""]
     name = "MainProcess"
     if "multiprocessing.process" in sys.modules:
         from multiprocessing import current_process
 
-        name = current_process().name
+        process = current_process()
+        pooled = getattr(getattr(process, "_target", None), "__module__", "").endswith(_POOLS)
+        name = "pool" if pooled else process.name
     script = os.path.basename(sys.argv[0]) if getattr(sys, "argv", None) else ""
     parts.append(script if name == "MainProcess" else name)
     return " ".join(part for part in parts if part)

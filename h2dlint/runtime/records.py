@@ -178,7 +178,19 @@ def digest(data: Path, node: Node) -> str:
 
 def key_text(key: Any) -> str:
     """The key of a dictionary, or the name of a field, as one text."""
-    return json.dumps(key, sort_keys=True)
+    return json.dumps(_in_order(key), sort_keys=True)
+
+
+def _in_order(key: Any) -> Any:
+    """A key with the members of its sets in one order: they are in another one in each run."""
+    if isinstance(key, list):
+        return [_in_order(item) for item in key]
+    if not isinstance(key, dict):
+        return key
+    found = {name: _in_order(item) for name, item in key.items()}
+    if key.get("k") == "set":
+        found["items"].sort(key=lambda item: json.dumps(item, sort_keys=True))
+    return found
 
 
 def _hashed(content: Any) -> str:

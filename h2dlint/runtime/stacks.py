@@ -13,7 +13,6 @@ import os
 import sys
 import sysconfig
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import islice
 from types import CodeType, FrameType, ModuleType
 
@@ -97,7 +96,7 @@ class Chains:
     """The chains seen so far. Code objects are kept, so that their ids stay theirs."""
 
     def __init__(self) -> None:
-        self._known: dict[Key, Chain] = {}
+        self._known: dict[Key, Chain] = {(): Chain([])}
 
     def take(self, frame: FrameType | None) -> Key:
         """The chain that ends in a frame; equal chains have equal keys."""
@@ -164,14 +163,20 @@ def _torch() -> str:
     return os.path.dirname(file) + os.sep if file else "\0"
 
 
-@lru_cache(maxsize=1)
 def _generated() -> tuple[str, ...]:
-    """Folders that compilers of torch write Python code to."""
-    import tempfile
+    """Folders that compilers of torch write Python code to.
 
-    folders = [os.environ.get("TORCHINDUCTOR_CACHE_DIR", ""), os.environ.get("TRITON_CACHE_DIR", "")]
-    folders.append(os.path.join(tempfile.gettempdir(), "torchinductor_"))
-    return tuple(folder for folder in folders if folder)
+    The program may still choose them, so they are asked for each time; ``tempfile`` would settle on one for good.
+    """
+    named = (os.environ.get(name) for name in ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"))
+    temporary = (
+        *(os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP")),
+        "/tmp",
+        "/var/tmp",
+        "/usr/tmp",
+    )
+    inductor = (os.path.join(folder, "torchinductor_") for folder in temporary if folder)
+    return (*(folder for folder in named if folder), *inductor)
 
 
 def _frame(code: CodeType, offset: int) -> Frame:

@@ -72,8 +72,8 @@ def render(trace: Trace, explained: Explained, console: Console) -> None:
     if trace.sites and trace.source == "h2dlint":
         _say(
             console,
-            "Times are those of the CUDA calls themselves: what recording them costs is not in them, but it is in the "
-            "time of the run.",
+            "Times are those of the CUDA calls, until their thread goes on in Python: waiting for other Python "
+            "threads is in them. What recording costs is not, but it is in the time of the run.",
         )
 
 

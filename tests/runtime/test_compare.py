@@ -335,3 +335,31 @@ def test_elements_are_measured_as_torch_measures_them(pairs: list[tuple[float, f
     distance = (one.double() - other.double()).abs()[measured]
     assert elements.greatest == (float(distance.max()) if len(distance) else None)
     assert elements.nans == int((one.isnan() != other.isnan()).sum())
+
+
+@pytest.mark.parametrize(
+    ("noisy", "steady"),
+    [
+        (f"model.{'layers.' * 10}0.self_attention.weight", f"model.{'layers.' * 10}1.self_attention.weight"),
+        ((0, 1), (0, 2)),
+        (frozenset({"a", "b"}), frozenset({"a", "c"})),
+        ((), frozenset()),
+        (math.nan, NAN),
+        (1, "1"),
+    ],
+)
+def test_noise_at_one_key_does_not_excuse_another(
+    run: Callable[..., Recording], noisy: Any, steady: Any
+) -> None:
+    before = run({noisy: 1, steady: 1})
+    noise = compare(before, run({noisy: 2, steady: 1})).parts
+    assert lines(compare(before, run({noisy: 3, steady: 1}), noise)) == []
+    (difference,) = lines(compare(before, run({noisy: 3, steady: 2}), noise))
+    assert difference.endswith(": 1 before, 2 after")
+
+
+def test_a_set_as_a_key_has_no_order(run: Callable[..., Recording]) -> None:
+    # These hashes meet in one slot: whoever comes first stands first.
+    one, other = frozenset([8, 16, 0]), frozenset([16, 0, 8])
+    assert list(one) != list(other)
+    assert lines(compare(run({one: 1, (2, one): 2}), run({other: 1, (2, other): 2}))) == []

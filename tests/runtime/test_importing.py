@@ -165,7 +165,7 @@ def test_ways_to_load_a_file(tmp_path: Path, python: Path) -> None:
     script = write(
         tmp_path / "main.py",
         """\
-        import importlib.util, runpy, space.inner.mod, linked.inner.mod
+        import importlib.util, runpy, space.inner.mod, linked.inner.mod, space.linked
         spec = importlib.util.spec_from_file_location("by_file", "space/inner/mod.py")
         spec.loader.exec_module(importlib.util.module_from_spec(spec))
         runpy.run_path("space/inner/mod.py", run_name="by_path")
@@ -178,6 +178,7 @@ def test_ways_to_load_a_file(tmp_path: Path, python: Path) -> None:
     assert outcome.out.split("\n")[:-1] == [
         "space.inner.mod fixed",
         "linked.inner.mod fixed",
+        "space.linked fixed",
         "by_file fixed",
         "by_path fixed",
         "by_module fixed",

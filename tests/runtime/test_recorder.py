@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import _thread
 import threading
 from pathlib import Path
+from types import CodeType, SimpleNamespace
 
 import pytest
 
-from h2dlint.runtime.collecting import MAX_STALLS, Collector
-from h2dlint.runtime.cupti import D2H, CuptiError
+from h2dlint.runtime.collecting import MAX_STALLS, MAX_THREADS, OTHER_THREADS, Collector
+from h2dlint.runtime.cupti import D2H, ENTER, EXIT, H2D, Call, CuptiError
 from h2dlint.runtime.recorder import Event, Happened, Hub, staged_holds
 from h2dlint.runtime.traces import ASYNC, STAGED, SYNC, WAIT, Trace
 
@@ -231,3 +233,61 @@ def test_nothing_is_heard_after_the_end(hub: Hub, cuda: ScriptedCuda) -> None:
     collector.stop()
     cuda.upload()
     assert collector.trace(None).blocking == 1
+
+
+def test_a_thread_that_keeps_nothing_between_calls(hub: Hub, told: list[Happened]) -> None:
+    """As threads that C++ started: what is local to a thread is gone whenever a callback ends."""
+    copy = Call("cudaMemcpyAsync", False, H2D, 8, began_ns=1, ended_ns=1)
+    wait = Call("cudaStreamSynchronize", True, began_ns=1, ended_ns=1)
+    done = threading.Event()
+
+    def run() -> None:
+        for phase, call in [(ENTER, copy), (EXIT, copy), (ENTER, wait), (EXIT, wait)]:
+            hub.pairing._local = threading.local()  # type: ignore[attr-defined]
+            hub.pairing.sink(phase, call, None)
+        done.set()
+
+    _thread.start_new_thread(run, ())
+    assert done.wait(10)
+    assert kinds(told) == [SYNC]
+    assert len(hub.pairing._threads) == 1
+
+
+def test_threads_that_have_ended_are_not_kept(hub: Hub, cuda: ScriptedCuda, told: list[Happened]) -> None:
+    for number in range(200):
+        thread = threading.Thread(target=cuda.send, name=f"request {number}")
+        thread.start()
+        thread.join()
+    assert len(hub.pairing._threads) < 50
+    hub.pairing.flush_all()
+    assert len(told) == 200
+    assert {item.thread for item in told} == {f"request {number}" for number in range(200)}
+
+
+def test_a_frame_at_the_address_of_one_that_is_gone(hub: Hub, told: list[Happened]) -> None:
+    def code(name: str) -> CodeType:
+        return compile("pass", name, "exec")
+
+    copying, waiting = code("copies.py"), code("waits.py")
+    frame = SimpleNamespace(f_code=copying, f_lasti=2, f_back=None, f_globals={})
+    copy = Call("cudaMemcpyAsync", False, H2D, 8, True, began_ns=1, ended_ns=1)
+    wait = Call("cudaStreamSynchronize", True, began_ns=1, ended_ns=1)
+    hub.pairing.sink(ENTER, copy, frame)  # type: ignore[arg-type]
+    hub.pairing.sink(EXIT, copy, frame)  # type: ignore[arg-type]
+    frame.f_code = waiting
+    hub.pairing.sink(ENTER, wait, frame)  # type: ignore[arg-type]
+    hub.pairing.sink(EXIT, wait, frame)  # type: ignore[arg-type]
+    assert kinds(told) == [ASYNC, WAIT]
+
+
+def test_a_thread_for_each_request_does_not_fill_the_memory(hub: Hub, cuda: ScriptedCuda) -> None:
+    collector = Collector(hub)
+    collector.start()
+    for number in range(MAX_THREADS + 50):
+        thread = threading.Thread(target=cuda.upload, name=f"request {number}")
+        thread.start()
+        thread.join()
+    (site,) = collector.trace(None).sites
+    assert site.count == MAX_THREADS + 50
+    assert len(site.threads) == MAX_THREADS + 1
+    assert OTHER_THREADS in site.threads

@@ -86,8 +86,8 @@ def test_the_report(step: Path) -> None:
         "  step.py:13 HTD101",
         "Other waits for the device: 9 times, 80.0 ms in all. The longest:",
         "  80.0 ms, 9 times: step.py:15 decode(), Tensor.item",
-        "Times are those of the CUDA calls themselves: what recording them costs is not in them, but it is in the "
-        "time of the run.",
+        "Times are those of the CUDA calls, until their thread goes on in Python: waiting for other Python threads is "
+        "in them. What recording costs is not, but it is in the time of the run.",
     ]
 
 

@@ -87,6 +87,7 @@ def test_quiet(here: Path) -> None:
         (["--", "surely-not-there"], "there is no program surely-not-there"),
         (["-o", "no/such/trace.json", "--", "python"], "cannot write no/such/trace.json"),
         (["--html", "no/such/page.html", "--", "python"], "cannot write no/such/page.html"),
+        (["-o", "one", "--html", "./one", "--", "python"], "--output and --html name the same file"),
         (["--package", "surely_not_there", "--", "python"], 'no package "surely_not_there"'),
         (["--select", "HTD999", "--", "python"], "HTD999"),
         (["--no-such-option", "--", "python"], "--no-such-option"),

@@ -146,10 +146,20 @@ def test_fixes_that_differ_together_only(tmp_path: Path) -> None:
     assert "These 2 fixes make a difference together" in shown(verdict)
 
 
-def test_a_single_fix_needs_no_search(tmp_path: Path) -> None:
+def test_a_single_fix_is_tried_again_before_it_is_blamed(tmp_path: Path) -> None:
     verdict = verify(broken_by(1), tmp_path, fixes=1)
     assert verdict.search is not None
-    assert (verdict.search.runs, verdict.search.faults[0].differences) == (0, verdict.differences)
+    assert (verdict.search.runs, verdict.search.faults[0].differences) == (1, verdict.differences)
+
+
+@pytest.mark.parametrize("fixes", [1, 2])
+def test_a_race_that_shows_in_the_third_run_alone_is_no_fault_of_a_fix(fixes: int, tmp_path: Path) -> None:
+    script = Script(lambda fixes, run: {"x": [2 if run == 3 else 1]})
+    verdict = verify(script, tmp_path, fixes=fixes)
+    assert verdict.state == DIFFERENT
+    assert verdict.search is not None
+    assert verdict.search.faults == ()
+    assert "No fix at fault was found in" in shown(verdict)
 
 
 def test_a_search_that_gives_up_says_so(tmp_path: Path) -> None:
@@ -228,6 +238,13 @@ def test_fixes_that_never_ran_are_no_proof(tmp_path: Path) -> None:
     assert partly.state == IDENTICAL
     assert "Fixes applied: 2, of which 1 was seen to run." in shown(partly)
     assert "which did not run:\n  HTD101 some-rule, a.py:1: Fix 1\n" in shown(partly)
+
+
+def test_more_copies_do_not_prove_fixes_that_never_ran(tmp_path: Path) -> None:
+    script = Script(
+        lambda fixes, run: {"x": [1]}, ran=lambda fixes: (), trace=lambda fixes: traced(3 if fixes else 2)
+    )
+    assert verify(script, tmp_path, fixes=2).state == NOT_COMPARED
 
 
 def test_which_fixes_ran_is_not_known_everywhere(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ The rules are those of tests/cli: ``slow(1)`` becomes ``fast(1)``, and so does `
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,6 +60,16 @@ def test_a_real_program(bench: Project) -> None:
     assert [run["records"] for run in content["runs"]] == [1, 1, 1]
     assert [(fix["path"], fix["line"]) for fix in content["fixes"]] == [("work.py", 12), ("work.py", 12)]
     assert bench.read("work.py") == WORK.format(factor=2), "no file is touched"
+
+
+def test_sets_have_one_order_in_all_runs(bench: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONHASHSEED", raising=False)
+    bench.write("bench.py", BENCH + "record('order', list({str(n) for n in range(50)}))\n")
+    done = bench("verify", "--path", "work.py", "--json", "v.json", "--", sys.executable, "bench.py")
+    assert done.exit_code == 0, done.output
+    content = json.loads(bench.read("v.json"))
+    assert (content["records"], content["nondeterministic"]) == (2, [])
+    assert "PYTHONHASHSEED" not in os.environ
 
 
 def test_a_real_program_that_a_fix_breaks(bench: Project) -> None:
