@@ -29,8 +29,8 @@ from h2dlint.report.summary import would_fix
 from h2dlint.syntax.source import DecodeError, SourceText
 
 if TYPE_CHECKING:
-    from h2dlint.runtime.traces import Trace
     from h2dlint.engine.fixing import FixOutcome
+    from h2dlint.runtime.traces import Trace
 
 
 @dataclass(frozen=True, slots=True)

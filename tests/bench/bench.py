@@ -76,7 +76,7 @@ class Command:
     runs: list[Run] = field(default_factory=list)
 
     def median(self, what: str = "seconds") -> float:
-        return statistics.median(getattr(run, what) for run in self.runs)
+        return float(statistics.median(getattr(run, what) for run in self.runs))
 
 
 def fetch(requirement: str, build: Path = BUILD) -> Path:
