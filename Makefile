@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # `make gpu` on a machine whose torch lives elsewhere: make gpu GPU_PYTHON=python3
 GPU_PYTHON ?= $(BIN)/python
-WHEEL ?= sglang==0.5.11
+WHEEL ?= sglang==0.5.23
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 REFERENCE := fixtures/logits_processor
@@ -21,7 +21,7 @@ help:
 	@echo "make docs    build the documentation into build/site"
 	@echo "make gpu     run the proof on this machine's GPU"
 	@echo "make gpu-runtime  trace and verify programs and libraries on this machine's GPU"
-	@echo "make bench   time h2dlint beside ruff and ast-grep on $(WHEEL)"
+	@echo "make bench   time h2dlint beside ruff, ast-grep, semgrep and TorchFix on $(WHEEL)"
 
 $(MADE):
 	rm -f $(VENV)/.made-with-*

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from dataclasses import replace
 
 from h2dlint.analysis import values as V
 from h2dlint.analysis.outline import dotted
-from h2dlint.analysis.values import Kind, Value, join
+from h2dlint.analysis.values import Kind, Value, join, replace
 
 _SCALARS: dict[str, Value] = {
     "int": V.INT,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import replace
 
 from h2dlint.analysis import values as V
 from h2dlint.analysis.outline import FunctionInfo, child_blocks
 from h2dlint.analysis.records import Env
-from h2dlint.analysis.values import Kind, Value, join
+from h2dlint.analysis.values import Kind, Value, join, replace
 from h2dlint.model import Confidence
+from h2dlint.syntax.trees import walk
 
 
 def settled(name: str, value: Value) -> Value:
@@ -47,7 +47,7 @@ def assigned_to_self(method: FunctionInfo) -> frozenset[str]:
     while blocks:
         for statement in blocks.pop():
             for target in _targets(statement):
-                for node in (target,) if isinstance(target, ast.Attribute) else ast.walk(target):
+                for node in (target,) if isinstance(target, ast.Attribute) else walk(target):
                     if (
                         isinstance(node, ast.Attribute)
                         and isinstance(node.ctx, ast.Store)
@@ -76,7 +76,7 @@ def rebound(outer: FunctionInfo | None, inner: FunctionInfo) -> set[str]:
     if outer is None:
         return names
     end = inner.lines[1]
-    for node in ast.walk(outer.node):
+    for node in walk(outer.node):
         if isinstance(node, ast.Nonlocal):
             names.update(node.names)
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.lineno > end:
@@ -95,7 +95,7 @@ def module_constants(tree: ast.Module) -> dict[str, Value]:
             continue
         names = {
             node.id
-            for node in ast.walk(statement)
+            for node in walk(statement)
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
         }
         for name in names & bound:
@@ -129,13 +129,13 @@ def _simple_assignment(statement: ast.stmt) -> tuple[str | None, Value | None]:
 def called_under_device(tree: ast.Module) -> frozenset[str]:
     """Names of functions that are called under ``with torch.device(..)``: what they make may land there."""
     names: set[str] = set()
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if not isinstance(node, (ast.With, ast.AsyncWith)):
             continue
         if not any(_is_device(item.context_expr) for item in node.items):
             continue
         for statement in node.body:
-            for call in ast.walk(statement):
+            for call in walk(statement):
                 if isinstance(call, ast.Call):
                     func = call.func
                     names.add(func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", ""))

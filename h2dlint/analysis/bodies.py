@@ -43,13 +43,15 @@ class Bodies:
 
     def _parse(self, node: FunctionNode) -> FunctionNode:
         text = self.text(node)
-        indented = text[:1].isspace()
+        # Put on its own line, so that the lines of its nodes are right.
+        above = "\n" * (_first_line(node) - 1)
+        if text[:1].isspace():
+            above = above[:-1] + "if 1:\n"
         try:
-            tree = ast.parse("if 1:\n" + text if indented else text)
+            tree = ast.parse(above + text)
         except SyntaxError:
             # A line of it continues with less indentation than CPython takes at the start of a text.
-            return _at(ast.parse(self._source.text), node)
-        ast.increment_lineno(tree, _first_line(node) - (2 if indented else 1))
+            tree = ast.parse(self._source.text)
         return _at(tree, node)
 
     def text(self, node: FunctionNode) -> str:

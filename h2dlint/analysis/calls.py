@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 
 from h2dlint.analysis import library, tensors
 from h2dlint.analysis import values as V
@@ -11,7 +10,7 @@ from h2dlint.analysis.expressions import Expressions, is_module
 from h2dlint.analysis.methods import tensor_method
 from h2dlint.analysis.outline import dotted
 from h2dlint.analysis.records import NO_CUDA, CallRecord, Frame
-from h2dlint.analysis.values import Kind, Value, join
+from h2dlint.analysis.values import Kind, Value, join, replace
 from h2dlint.model import Confidence
 
 _MUTATORS = frozenset("append extend insert appendleft add update extendleft".split())

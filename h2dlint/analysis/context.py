@@ -15,6 +15,7 @@ from h2dlint.analysis.heat import CONSTRUCTORS, Names, cold_by_name, cold_by_pat
 from h2dlint.analysis.outline import ClassInfo, FunctionInfo, Outline
 from h2dlint.analysis.records import Record
 from h2dlint.model import Context, Options
+from h2dlint.syntax.trees import walk
 
 Verdict = tuple[Context, str]
 WARM: Verdict = (Context.WARM, "warm: called from code that was not seen")
@@ -44,6 +45,9 @@ class Contexts:
         self._elsewhere = elsewhere
         self._verdicts: dict[int, Verdict] | None = None
         self._open: set[int] = set()
+        self._free: dict[FunctionInfo | None, dict[str, FunctionInfo]] = {}
+        """Functions that are no methods, by the one they are nested in and by name."""
+        self._methods: dict[tuple[str, str], FunctionInfo | None] = {}
 
     def of(self, record: Record) -> Verdict:
         """The context of an expression and one line that says why."""
@@ -78,6 +82,9 @@ class Contexts:
 
     def _classify(self) -> dict[int, Verdict]:
         functions = self._outline.functions
+        for function in functions:
+            if function.owner is None:
+                self._free.setdefault(function.parent, {})[function.short] = function
         verdicts: dict[int, Verdict] = {}
         callees = {id(f): self._callees(f) for f in functions}
         callers: dict[int, list[FunctionInfo]] = {id(f): [] for f in functions}
@@ -143,10 +150,10 @@ class Contexts:
     def _callees(self, function: FunctionInfo) -> list[tuple[FunctionInfo, int]]:
         """Functions of this module that a function calls or hands on, with the line."""
         found: list[tuple[FunctionInfo, int]] = []
-        top = {f.short: f for f in self._outline.functions if f.owner is None and f.parent is None}
-        siblings = {f.short: f for f in self._outline.functions if f.parent is function and f.owner is None}
+        top = self._free.get(None, {})
+        siblings = self._free.get(function, {})
         owner = _method_owner(function)
-        for node in ast.walk(function.node):
+        for node in walk(function.node):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                 if owner is not None and node.value.id in ("self", "cls"):
                     method = self._find_method(owner.name, node.attr)
@@ -166,6 +173,12 @@ class Contexts:
         return found
 
     def _find_method(self, class_name: str, method: str) -> FunctionInfo | None:
+        key = (class_name, method)
+        if key not in self._methods:
+            self._methods[key] = self._inherited(class_name, method)
+        return self._methods[key]
+
+    def _inherited(self, class_name: str, method: str) -> FunctionInfo | None:
         seen: set[str] = set()
         names = [class_name]
         while names:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import builtins
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from h2dlint.analysis import library
@@ -15,7 +14,7 @@ from h2dlint.analysis.operators import attribute, binary, compared, display
 from h2dlint.analysis.outline import dotted
 from h2dlint.analysis.records import Env, Frame, Records
 from h2dlint.analysis.subscripts import record_subscript, subscripted
-from h2dlint.analysis.values import Kind, Value, join
+from h2dlint.analysis.values import Kind, Value, join, replace
 from h2dlint.model import Confidence
 
 _BUILTINS = frozenset(dir(builtins))

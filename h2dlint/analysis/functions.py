@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 
 from h2dlint.analysis import tensors
 from h2dlint.analysis import values as V
@@ -15,8 +14,9 @@ from h2dlint.analysis.outline import FunctionInfo
 from h2dlint.analysis.records import Env, Frame
 from h2dlint.analysis.statements import Statements
 from h2dlint.analysis.summaries import Context, Trace
-from h2dlint.analysis.values import Kind, Value, join
+from h2dlint.analysis.values import Kind, Value, join, replace
 from h2dlint.model import Confidence
+from h2dlint.syntax.trees import walk
 
 
 class Functions(Statements):
@@ -28,6 +28,7 @@ class Functions(Statements):
         self.called_under_device: frozenset[str] = frozenset()
         self.text = ""
         self._texts: dict[int, str] = {}
+        self._assigned_inside: dict[FunctionInfo, frozenset[str]] = {}
         self._annotations: dict[int, Value | None] = {}
         self.callers: Callers | None = None
         """What calls the functions of a linted module."""
@@ -97,8 +98,12 @@ class Functions(Statements):
         """Names of a function that an inner function assigns."""
         if "nonlocal " not in self.text:
             return frozenset()
-        inner = (node for node in ast.walk(function.node) if isinstance(node, ast.Nonlocal))
-        return frozenset(name for node in inner for name in node.names)
+        known = self._assigned_inside.get(function)
+        if known is None:
+            inner = (node for node in walk(function.node) if isinstance(node, ast.Nonlocal))
+            known = frozenset(name for node in inner for name in node.names)
+            self._assigned_inside[function] = known
+        return known
 
     def _bind_parameters(
         self, function: FunctionInfo, call: tensors.Call | None, bound: Value | None, frame: Frame

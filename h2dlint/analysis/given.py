@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from h2dlint.analysis import values as V
 from h2dlint.analysis.outline import FunctionInfo, dotted
 from h2dlint.analysis.summaries import widened
-from h2dlint.analysis.values import Kind, Value, join
+from h2dlint.analysis.values import Kind, Value, join, replace
 from h2dlint.model import Confidence
+from h2dlint.syntax.trees import walk
 
 MAX_LINES = 4
 """Calls that the evidence names."""
@@ -73,7 +74,7 @@ def unsaid(arg: ast.arg, tensors: bool) -> bool:
         return tensors and "Tensor" in arg.annotation.value
     return tensors and any(
         isinstance(node, (ast.Name, ast.Attribute)) and (dotted(node) or "").rpartition(".")[2] == "Tensor"
-        for node in ast.walk(arg.annotation)
+        for node in walk(arg.annotation)
     )
 
 
@@ -182,7 +183,7 @@ def _hinted_on_host(value: Value) -> bool:
 
 def _asks_for_device(function: FunctionInfo) -> bool:
     """Its device may be asked for: that a tensor is on the host by a hint would silence what goes there."""
-    for node in ast.walk(function.node):
+    for node in walk(function.node):
         if isinstance(node, ast.Attribute):
             if node.attr == "device" and (dotted(node) or "").partition(".")[0] not in (
                 "self",
@@ -197,7 +198,7 @@ def _asks_for_device(function: FunctionInfo) -> bool:
 
 def _runs_later(function: FunctionInfo) -> bool:
     return isinstance(function.node, ast.AsyncFunctionDef) or any(
-        isinstance(node, (ast.Yield, ast.YieldFrom)) for node in ast.walk(function.node)
+        isinstance(node, (ast.Yield, ast.YieldFrom)) for node in walk(function.node)
     )
 
 

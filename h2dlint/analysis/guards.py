@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from h2dlint.analysis import values as V
 from h2dlint.analysis.outline import dotted
 from h2dlint.analysis.records import NO_CUDA, Env, Frame, join_env
-from h2dlint.analysis.values import Kind, Value
+from h2dlint.analysis.values import Kind, Value, replace
 from h2dlint.model import Confidence
 
 if TYPE_CHECKING:

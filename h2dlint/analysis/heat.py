@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Iterable
+from functools import cache
 
 ENTRY_POINTS: tuple[str, ...] = (
     "forward",
@@ -55,6 +56,11 @@ _CACHES = frozenset({"cache", "lru_cache", "cached_property"})
 CONSTRUCTORS = ("__init__", "__post_init__")
 
 
+@cache
+def _entry_points(extra: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(fnmatch.translate(name) for name in (*ENTRY_POINTS, *extra)))
+
+
 class Names:
     """Tells entry points by their names.
 
@@ -63,7 +69,7 @@ class Names:
     """
 
     def __init__(self, extra: Iterable[str] = ()) -> None:
-        self._pattern = re.compile("|".join(fnmatch.translate(name) for name in (*ENTRY_POINTS, *extra)))
+        self._pattern = _entry_points(tuple(extra))
 
     def entry(self, short: str, name: str) -> bool:
         """Whether a function, by its own name or by its whole name, is an entry point."""

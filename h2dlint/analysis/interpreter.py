@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from h2dlint.analysis import tensors
 from h2dlint.analysis import values as V
@@ -31,7 +30,8 @@ from h2dlint.analysis.summaries import (
     signature,
     widened,
 )
-from h2dlint.analysis.values import Kind, Value
+from h2dlint.analysis.values import Kind, Value, replace
+from h2dlint.syntax.trees import walk
 
 _SETS_DEFAULT_DEVICE = re.compile(
     r"set_default_device|set_default_tensor_type|enter_context\(\s*torch\.device"
@@ -100,7 +100,7 @@ class Interpreter(Classes):
             first, last = function.lines
             if function.parent is not None or not any(first <= line <= last for line in lines):
                 continue
-            for node in ast.walk(function.node):
+            for node in walk(function.node):
                 if isinstance(node, ast.Global):
                     names.update(node.names)
         return frozenset(names)

@@ -7,12 +7,11 @@ made first, in pageable memory.
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 
 from h2dlint.analysis import shapes
 from h2dlint.analysis import torch_facts as T
 from h2dlint.analysis import values as V
-from h2dlint.analysis.values import Kind, Value
+from h2dlint.analysis.values import Kind, Value, replace
 
 _PERMUTING = frozenset("t transpose permute movedim moveaxis swapaxes swapdims T mT H mH adjoint".split())
 _RESHAPING = frozenset("reshape flatten ravel reshape_as".split())

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from h2dlint.analysis import layout
 from h2dlint.analysis import values as V
-from h2dlint.analysis.values import Kind, Value
+from h2dlint.analysis.values import Kind, Value, replace
 from h2dlint.model import Confidence
 
 _BUILTINS: dict[str, Value] = {

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from h2dlint.analysis.outline import FunctionInfo, Outline, child_blocks
+from h2dlint.syntax.trees import children
 
 _DYNAMIC = re.compile(r"\bgetattr\(\s*[^,()]+(?:\(\w*\))?\s*,\s*(?![\"'])|\b(?:globals|locals|vars)\(\)")
 """A name that is put together, or found, at run time."""
@@ -152,7 +153,7 @@ def _nodes(root: ast.stmt, whole: bool) -> Iterator[ast.AST]:
     while stack:
         node = stack.pop()
         yield node
-        inner = list(ast.iter_child_nodes(node))
+        inner = children(node)
         if not whole:
             inner = [n for n in inner if not isinstance(n, (ast.stmt, ast.excepthandler, ast.match_case))]
         stack.extend(reversed(inner))

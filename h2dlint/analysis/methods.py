@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from h2dlint.analysis import layout as L
 from h2dlint.analysis import shapes
 from h2dlint.analysis import torch_facts as T
 from h2dlint.analysis import values as V
 from h2dlint.analysis.moves import device_mask, parse_move
 from h2dlint.analysis.tensors import MAYBE_TUPLES, Call, combined_device, dtype_name, pinning
-from h2dlint.analysis.values import Kind, Value
+from h2dlint.analysis.values import Kind, Value, replace
 from h2dlint.model import Confidence
 
 _REDUCES = frozenset("sum mean prod max min any all argmax argmin norm std var median".split())

@@ -16,6 +16,7 @@ from h2dlint.analysis.records import CallRecord, Record, SubscriptRecord
 from h2dlint.analysis.values import Value
 from h2dlint.model import Context, Options
 from h2dlint.syntax.source import SourceText
+from h2dlint.syntax.trees import walk
 
 _STREAMS = re.compile(
     r"""\b(?:Stream|StreamContext|ExternalStream|wait_stream|record_stream|current_stream|default_stream|set_stream
@@ -23,6 +24,8 @@ _STREAMS = re.compile(
     |Timer|ThreadPool|\bcuda\.stream\b|\bstream\s*\(""",
     re.VERBOSE,
 )
+_OF_STREAMS = ("tream", "Event", "_event", "hread", "run_in_executor", "Timer")
+"""A text in which ``_STREAMS`` finds something holds one of these, which are found much faster."""
 _COMPILED_DECORATOR = re.compile(
     r"(?:^|\.)(?:compile|script|script_if_tracing|jit|torch_compile|support_torch_compile)$"
 )
@@ -47,17 +50,23 @@ class ModuleAnalysis:
         path: for the verdict on tests and examples; relative, with forward slashes.
         options: what the user says of the project.
         within: the project's other modules; without them imported names are unknown.
+        tree: its syntax tree, where it was parsed before.
 
     Raises:
         SyntaxError: the text is not Python.
     """
 
     def __init__(
-        self, source: SourceText, path: str, options: Options, within: Surroundings | None = None
+        self,
+        source: SourceText,
+        path: str,
+        options: Options,
+        within: Surroundings | None = None,
+        tree: ast.Module | None = None,
     ) -> None:
         self.source = source
         self.options = options
-        self.tree = ast.parse(source.text)
+        self.tree = ast.parse(source.text) if tree is None else tree
         self.outline = outline(self.tree)
         if within is None:
             self.interpreter = Interpreter(self.outline, source.text)
@@ -68,6 +77,10 @@ class ModuleAnalysis:
         elsewhere = None if within is None else within.calls(options.entry_points)
         self._contexts = Contexts(self.outline, path, options, elsewhere)
         self._uses_streams: str | None = None
+        self._scripting: str | None = None
+        self._ran: set[FunctionInfo] = set()
+        self._outermost: list[FunctionInfo] = []
+        self._firsts: list[int] | None = None
         self._hardware = _named_hardware(path) or _imported_hardware(self.tree)
 
     def run(self, lines: Iterable[int]) -> list[CallRecord]:
@@ -84,8 +97,12 @@ class ModuleAnalysis:
             if bisect_right(wanted, last) > bisect_right(wanted, first - 1):
                 asked.append(function)
         for function in self._callers.order(asked):
-            self.interpreter.run_function(function)
+            self._run(function)
         return sorted(self.interpreter.records.calls.values(), key=lambda record: record.position)
+
+    def _run(self, function: FunctionInfo) -> None:
+        self._ran.add(function)
+        self.interpreter.run_function(function)
 
     def subscripts(self) -> list[SubscriptRecord]:
         """Every subscript of a tensor that ``run`` saw, in order of position."""
@@ -100,11 +117,28 @@ class ModuleAnalysis:
         """What is known of an expression at the place where it stands."""
         if node is None:
             return V.UNKNOWN
-        return self.interpreter.records.values.get(id(node), V.UNKNOWN)
+        values = self.interpreter.records.values
+        if id(node) not in values:
+            self._see(node)
+        return values.get(id(node), V.UNKNOWN)
 
     def call_of(self, node: ast.Call) -> CallRecord | None:
         """The record of a call, if it was seen."""
-        return self.interpreter.records.calls.get(id(node))
+        calls = self.interpreter.records.calls
+        if id(node) not in calls:
+            self._see(node)
+        return calls.get(id(node))
+
+    def _see(self, node: ast.expr) -> None:
+        """Run the function that an expression stands in, if it was not: one that made what another one is given."""
+        if self._firsts is None:
+            self._outermost = sorted(self.outline.outermost(), key=lambda function: function.lines)
+            self._firsts = [function.lines[0] for function in self._outermost]
+        position = bisect_right(self._firsts, node.lineno) - 1
+        if position >= 0:
+            function = self._outermost[position]
+            if function not in self._ran and node.lineno <= function.lines[1]:
+                self._run(function)
 
     def context(self, record: Record) -> tuple[Context, str]:
         """How often an expression runs, and one line that says why."""
@@ -122,7 +156,8 @@ class ModuleAnalysis:
     def streams(self) -> str:
         """What in the module speaks of streams, events or threads; empty if nothing does."""
         if self._uses_streams is None:
-            match = _STREAMS.search(self.source.text)
+            text = self.source.text
+            match = _STREAMS.search(text) if any(part in text for part in _OF_STREAMS) else None
             self._uses_streams = match.group(0).strip(".(") if match else ""
         return self._uses_streams
 
@@ -142,8 +177,10 @@ class ModuleAnalysis:
                 if _COMPILED_DECORATOR.search(name):
                     return name
             function = function.parent
-        match = _SCRIPTING.search(self.source.text)
-        return match.group(0) if match else ""
+        if self._scripting is None:
+            match = _SCRIPTING.search(self.source.text)
+            self._scripting = match.group(0) if match else ""
+        return self._scripting
 
     def scripted(self, function: FunctionInfo | None) -> bool:
         """The function is TorchScript, which has no ``pin_memory`` in a tensor constructor."""
@@ -167,7 +204,7 @@ def _torch_names(statement: ast.stmt) -> list[str]:
 def _binds(function: FunctionInfo | None, name: str) -> bool:
     """The function, or one around it, has a name of its own."""
     while function is not None:
-        for node in ast.walk(function.node):
+        for node in walk(function.node):
             if (isinstance(node, ast.arg) and node.arg == name) or (
                 isinstance(node, ast.Name) and node.id == name and not isinstance(node.ctx, ast.Load)
             ):

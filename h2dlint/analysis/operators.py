@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 
 from h2dlint.analysis import layout, library, shapes, tensors
 from h2dlint.analysis import values as V
-from h2dlint.analysis.values import Kind, Value, join
+from h2dlint.analysis.values import Kind, Value, join, replace
 from h2dlint.model import Confidence
 
 

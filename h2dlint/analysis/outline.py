@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from h2dlint.syntax.trees import walk
+
 if TYPE_CHECKING:
     from h2dlint.analysis.bodies import Bodies
 
@@ -36,6 +38,8 @@ class FunctionInfo:
     """Where its body is, if it was dropped."""
     _gives: bool | None = None
     _stub: bool | None = None
+    _lines: tuple[int, int] | None = None
+    _decorators: list[str] | None = None
 
     @property
     def short(self) -> str:
@@ -43,8 +47,10 @@ class FunctionInfo:
 
     @property
     def lines(self) -> tuple[int, int]:
-        first = min([self.node.lineno, *(d.lineno for d in self.node.decorator_list)])
-        return first, self.node.end_lineno or first
+        if self._lines is None:
+            first = min([self.node.lineno, *(d.lineno for d in self.node.decorator_list)])
+            self._lines = first, self.node.end_lineno or first
+        return self._lines
 
     @property
     def is_stub(self) -> bool:
@@ -78,7 +84,7 @@ class FunctionInfo:
                 self._gives = any(
                     (isinstance(node, ast.Return) and node.value is not None)
                     or isinstance(node, (ast.Yield, ast.YieldFrom))
-                    for node in ast.walk(self.node)
+                    for node in walk(self.node)
                 )
         return self._gives
 
@@ -94,7 +100,11 @@ class FunctionInfo:
     @property
     def decorators(self) -> list[str]:
         """Dotted text of each decorator, without call arguments."""
-        return [dotted(d.func if isinstance(d, ast.Call) else d) or "" for d in self.node.decorator_list]
+        if self._decorators is None:
+            self._decorators = [
+                dotted(d.func if isinstance(d, ast.Call) else d) or "" for d in self.node.decorator_list
+            ]
+        return self._decorators
 
 
 @dataclass(eq=False, slots=True)

@@ -15,13 +15,18 @@ from h2dlint.analysis import values as V
 from h2dlint.analysis.bodies import Bodies
 from h2dlint.analysis.outline import outline
 from h2dlint.analysis.reach import CallGraph, Verdict
-from h2dlint.analysis.scan import scan
+from h2dlint.analysis.scan import File
 from h2dlint.analysis.summaries import detached
 from h2dlint.analysis.values import Kind, Value
 from h2dlint.syntax.source import SourceText
 
 if TYPE_CHECKING:
     from h2dlint.analysis.interpreter import Interpreter
+
+
+Question = tuple[str, tuple[str, ...], str, str]
+"""The top of a project, entry points, ``of`` or ``private``, and the name that is asked about."""
+Answer = Verdict | bool | None
 
 
 class Modules(Protocol):
@@ -33,8 +38,21 @@ class Modules(Protocol):
     def read(self, path: str) -> SourceText | None:
         """Its text; ``None`` where it cannot be read."""
 
+    def scanned(self, path: str, text: str, root: str) -> File:
+        """A cheap look at a file below a folder."""
+
     def texts(self, root: str) -> Iterator[tuple[str, str]]:
         """Path and text of every file below a folder, in order of path; nothing where there are too many."""
+
+
+class Shelf(Protocol):
+    """Where call graphs are kept from run to run."""
+
+    def find(self, root: str, entry_points: tuple[str, ...]) -> CallGraph | None:
+        """The graph of the files that are there now."""
+
+    def keep(self, root: str, entry_points: tuple[str, ...], graph: CallGraph) -> None:
+        """Keep a graph."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +76,16 @@ class Surroundings:
         Args:
             entry_points: patterns that are added to those known anyway.
         """
-        root = self.root
+        root, asked = self.root, self.project.asked(self.location)
         if root is None:
             return None
-        return lambda name: self.project.calls(root, entry_points).of(self.location, name)
+
+        def of(name: str) -> Verdict | None:
+            answer = self.project.calls(root, entry_points).of(self.location, name)
+            asked[(root, entry_points, "of", name)] = answer
+            return answer
+
+        return of
 
     def hidden(self, entry_points: tuple[str, ...]) -> Callable[[str], bool] | None:
         """Whether no other file of the project mentions a name of the file that starts with an underscore.
@@ -69,10 +93,16 @@ class Surroundings:
         Args:
             entry_points: as for ``calls``, so that the files are gone over once.
         """
-        root = self.root
+        root, asked = self.root, self.project.asked(self.location)
         if root is None:
             return None
-        return lambda name: self.project.calls(root, entry_points).private(self.location, name)
+
+        def private(name: str) -> bool:
+            answer = self.project.calls(root, entry_points).private(self.location, name)
+            asked[(root, entry_points, "private", name)] = answer
+            return answer
+
+        return private
 
 
 class Project:
@@ -82,19 +112,43 @@ class Project:
 
     Args:
         modules: of the project.
+        shelf: where call graphs are kept from run to run.
     """
 
-    def __init__(self, modules: Modules) -> None:
+    def __init__(self, modules: Modules, shelf: Shelf | None = None) -> None:
         self._modules = modules
+        self._shelf = shelf
         self._loaded: dict[str, Interpreter | None] = {}
         self._calls: dict[tuple[str, tuple[str, ...]], CallGraph] = {}
+        self._looked_into: dict[str, set[str]] = {}
+        self._asked: dict[str, dict[Question, Answer]] = {}
+
+    def asked(self, location: str) -> dict[Question, Answer]:
+        """What was asked of the call graph for a file, with the answers."""
+        return self._asked.setdefault(location, {})
+
+    def dependencies(self, location: str) -> set[str]:
+        """The files that what is known of a file may depend on: those looked into for it, and for those."""
+        found: set[str] = set()
+        todo = [location]
+        while todo:
+            fresh = self._looked_into.get(todo.pop(), set()) - found
+            found |= fresh
+            todo += fresh
+        found.discard(location)
+        return found
 
     def calls(self, root: str, entry_points: tuple[str, ...]) -> CallGraph:
         """What calls what below a folder; built when it is first asked for."""
         key = (root, entry_points)
         if key not in self._calls:
-            files = [scan(path, text) for path, text in self._modules.texts(root)]
-            self._calls[key] = CallGraph(files, self._modules.find, root, entry_points)
+            graph = self._shelf.find(root, entry_points) if self._shelf is not None else None
+            if graph is None:
+                files = [self._modules.scanned(path, text, root) for path, text in self._modules.texts(root)]
+                graph = CallGraph(files, self._modules.find, root, entry_points)
+                if self._shelf is not None:
+                    self._shelf.keep(root, entry_points, graph)
+            self._calls[key] = graph
         return self._calls[key]
 
     def resolve(self, importer: str, qual: str) -> Value | None:
@@ -107,7 +161,10 @@ class Project:
         Returns:
             ``None`` where the project does not define it.
         """
-        found = self._resolve(importer, qual, importer, set())
+        seen: set[tuple[str, str]] = set()
+        found = self._resolve(importer, qual, importer, seen)
+        if seen:
+            self._looked_into.setdefault(importer, set()).update(path for path, _ in seen)
         return None if found is None else detached(found, foreign=False)
 
     def _resolve(self, importer: str, qual: str, origin: str, seen: set[tuple[str, str]]) -> Value | None:

@@ -36,6 +36,8 @@ _COMMON = frozenset(
 """Method names that say nothing of the class."""
 
 Verdict = tuple[Context, str]
+Told = tuple[dict[tuple[str, str], Verdict], dict[str, str], frozenset[str]]
+"""How often functions run, by file and name; the file of each hidden name, empty where there are several; the files."""
 
 
 class CallGraph:
@@ -57,7 +59,7 @@ class CallGraph:
     ) -> None:
         self._lookup = Lookup(files, find)
         self._paths = frozenset(self._lookup.files)
-        self._cold_files = {path for path in self._lookup.files if cold_by_path(_within(path, root))}
+        self._cold_files = {path for path in self._lookup.files if cold_by_path(within(path, root))}
         self._names = Names(entry_points)
         self._vague: dict[str, list[Function]] = {}
         self._loose: set[tuple[str, str]] = set()
@@ -69,6 +71,18 @@ class CallGraph:
         self._collect_loose()
         self._verdicts = self._reach()
         self._forget()
+
+    @classmethod
+    def remembered(cls, told: Told) -> CallGraph:
+        """The graph of which ``told`` was said, as far as it is asked anything."""
+        graph = cls.__new__(cls)
+        graph._verdicts, graph._private, graph._paths = told
+        return graph
+
+    @property
+    def told(self) -> Told:
+        """Everything that the graph answers with."""
+        return self._verdicts, self._private, self._paths
 
     def of(self, path: str, name: str) -> Verdict | None:
         """How often a function runs, and one line that says why; ``None`` where nothing is known.
@@ -280,7 +294,8 @@ def _owner(function: Function | None) -> Class | None:
     return function.owner if function is not None else None
 
 
-def _within(path: str, root: str) -> str:
+def within(path: str, root: str) -> str:
+    """A path relative to a folder, with forward slashes."""
     return path[len(root) :].replace("\\", "/").lstrip("/") if path.startswith(root) else path
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import keyword
 import re
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from sys import intern
 
 _QUOTED = re.compile(
@@ -75,6 +76,7 @@ class File:
 
     Args:
         path: absolute.
+        cold: what is mentioned was not looked at.
         functions, classes: by their names, ``Class.method``.
         imports: what a name stands for: a dotted name, with dots in front if relative.
         stars: modules all of whose names are imported.
@@ -83,12 +85,31 @@ class File:
     """
 
     path: str
+    cold: bool = False
     functions: dict[str, Function] = field(default_factory=dict)
     classes: dict[str, Class] = field(default_factory=dict)
     imports: dict[str, str] = field(default_factory=dict)
     stars: list[str] = field(default_factory=list)
     mentions: tuple[str, ...] = ()
     hidden: frozenset[str] = frozenset()
+
+    def digest(self) -> str:
+        """Equal for files of which the same is seen."""
+        said: list[object] = [
+            self.cold,
+            sorted(self.hidden),
+            self.mentions,
+            list(self.imports.items()),
+            self.stars,
+        ]
+        for function in self.functions.values():
+            owner = function.owner.name if function.owner is not None else None
+            outer = function.outer.name if function.outer is not None else None
+            said += (function.name, owner, outer, function.decorators)
+            said += (function.mentions, function.looped, function.served)
+        for cls in self.classes.values():
+            said += (cls.name, cls.bases, [(name, method.name) for name, method in cls.methods.items()])
+        return blake2b(repr(said).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
 @dataclass(slots=True)
@@ -100,14 +121,15 @@ class _Scope:
     prefix: str = ""
 
 
-def scan(path: str, text: str) -> File:
+def scan(path: str, text: str, cold: bool = False) -> File:
     """Look at a file.
 
     Args:
         path: absolute path.
         text: what is in it.
+        cold: it is a test, an example or a script: nobody asks what it mentions.
     """
-    file = File(path, hidden=frozenset(map(intern, _HIDDEN.findall(text))))
+    file = File(path, cold, hidden=frozenset(map(intern, _HIDDEN.findall(text))))
     text = _QUOTED.sub(_unquoted, text).replace("super().", "super.")
     text = _imports(text, file)
     scopes = [_Scope(-1, None)]
@@ -183,6 +205,8 @@ def _names(bases: str) -> tuple[str, ...]:
 
 
 def _mention(text: str, scope: _Scope, file: File) -> None:
+    if file.cold:
+        return
     found = {intern(chain) for chain in _CHAIN.findall(text)}
     if "lambda" in text:
         # What a lambda calls is called later, by whoever it is given to.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from dataclasses import replace
+from typing import Any
 
 from h2dlint.analysis import library
 from h2dlint.analysis import values as V
@@ -15,13 +15,17 @@ from h2dlint.analysis.operators import binary
 from h2dlint.analysis.outline import dotted
 from h2dlint.analysis.records import Env, Frame, join_env, same_env
 from h2dlint.analysis.subscripts import record_subscript
-from h2dlint.analysis.values import Kind, Value, join
+from h2dlint.analysis.values import Kind, Value, join, replace
 
 MAX_ROUNDS = 8
 
 
 class Statements(Calls):
     """Executes statements in a frame; ``Interpreter`` adds functions and classes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._runners: dict[type[ast.stmt], Callable[[Any, Frame], bool]] = {}
 
     def annotation(self, node: ast.expr | None, frame: Frame) -> Value | None:
         raise NotImplementedError
@@ -30,11 +34,15 @@ class Statements(Calls):
 
     def block(self, body: list[ast.stmt], frame: Frame) -> Env | None:
         """Run statements in ``frame.env``; the environment after them, ``None`` if they never come out."""
+        runners = self._runners
+        outer = frame.statement
         for statement in body:
-            outer = frame.statement
             frame.statement = statement
-            handler = getattr(self, "do_" + type(statement).__name__.lower(), None)
-            alive = handler(statement, frame) if handler is not None else self._generic(statement, frame)
+            run = runners.get(statement.__class__)
+            if run is None:
+                name = "do_" + statement.__class__.__name__.lower()
+                run = runners[statement.__class__] = getattr(self, name, self._generic)
+            alive = run(statement, frame)
             frame.statement = outer
             if alive is False:
                 return None

@@ -9,6 +9,7 @@ from h2dlint.analysis.inflight import Identity
 from h2dlint.analysis.module import ModuleAnalysis
 from h2dlint.analysis.outline import FunctionInfo, dotted
 from h2dlint.analysis.waits import name_of
+from h2dlint.syntax.trees import walk
 
 CURRENT: Identity = ("current",)
 """The stream that the function was called under."""
@@ -86,7 +87,7 @@ class Streams:
     def _assignments(self) -> Iterator[tuple[str, ast.Call]]:
         """What the module, and the class of the function, assign to names and attributes."""
         owner = self._function.owner if self._function is not None else None
-        inner = ast.walk(owner.node) if owner is not None else ()
+        inner = walk(owner.node) if owner is not None else ()
         for statement in [*self._module.tree.body, *inner]:
             if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call):
                 for target in statement.targets:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 
 from h2dlint.analysis import library
 from h2dlint.analysis import values as V
 from h2dlint.analysis.operators import index_tensor
 from h2dlint.analysis.records import NO_CUDA, Frame, Records, SubscriptRecord
-from h2dlint.analysis.values import Kind, Value
+from h2dlint.analysis.values import Kind, Value, replace
 
 
 def subscripted(node: ast.Subscript, base: Value, index: Value, lookup: dict[int, Value]) -> Value:

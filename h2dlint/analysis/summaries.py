@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from h2dlint.analysis import values as V
-from h2dlint.analysis.values import Kind, Value
+from h2dlint.analysis.values import Kind, Value, replace
 
 if TYPE_CHECKING:
     from h2dlint.analysis.outline import ClassInfo, FunctionInfo

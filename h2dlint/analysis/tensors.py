@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from h2dlint.analysis import layout as L
 from h2dlint.analysis import shapes
 from h2dlint.analysis import torch_facts as T
 from h2dlint.analysis import values as V
 from h2dlint.analysis.moves import device_mask
-from h2dlint.analysis.values import Kind, Value
+from h2dlint.analysis.values import Kind, Value, replace
 from h2dlint.model import Confidence
 
 

@@ -8,7 +8,7 @@ branches is ``|`` and a mask with every bit set says that nothing is known. Fact
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from h2dlint.model import Confidence
@@ -85,9 +85,11 @@ MISSING: Any = _Missing()
 """No constant is known (``None`` is a constant)."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Value:
-    """What an expression may evaluate to.
+    """What an expression may evaluate to. It is shared, and never changed once it is made.
+
+    It is not declared frozen, because that makes making one, which is done a million times, six times as slow.
 
     Args:
         kind: mask of ``Kind``.
@@ -158,6 +160,39 @@ class Value:
         """The same value with another line of evidence."""
         return replace(self, why=why)
 
+
+def replace(value: Value, **changes: Any) -> Value:
+    """The same value but for some fields: what ``dataclasses.replace`` does, ten times as fast."""
+    made: Value = _new(Value)
+    made.kind = value.kind
+    made.device = value.device
+    made.memory = value.memory
+    made.dtype = value.dtype
+    made.ndim = value.ndim
+    made.spread = value.spread
+    made.size = value.size
+    made.most = value.most
+    made.layout = value.layout
+    made.elem = value.elem
+    made.items = value.items
+    made.const = value.const
+    made.presumed = value.presumed
+    made.qual = value.qual
+    made.func = value.func
+    made.cls = value.cls
+    made.klass = value.klass
+    made.bound = value.bound
+    made.origins = value.origins
+    made.natural = value.natural
+    made.distinct = value.distinct
+    made.confidence = value.confidence
+    made.why = value.why
+    for name in changes:
+        setattr(made, name, changes[name])
+    return made
+
+
+_new = object.__new__
 
 UNKNOWN = Value(confidence=Confidence.MEDIUM)
 NONE = Value(kind=Kind.NONE, device=UNSET, const=None, why="None")

@@ -15,6 +15,7 @@ from h2dlint.analysis.module import ModuleAnalysis
 from h2dlint.analysis.moves import parse_move
 from h2dlint.analysis.outline import FunctionInfo
 from h2dlint.analysis.values import Kind, Value
+from h2dlint.syntax.trees import walk
 
 _NAMED = re.compile(r"(?<!a)sync|wait|flush|drain|barrier|join|finish|result|fence|poll|query|done|ready")
 """Part of the name of what waits, whoever wrote it."""
@@ -92,7 +93,7 @@ class Waits:
         if name_of(node.func) in _ORDER or self.call(node):
             return True
         callee = self._module.value(node.func).func
-        inner = ast.walk(callee.node) if callee is not None else ()
+        inner = walk(callee.node) if callee is not None else ()
         return any(isinstance(n, ast.Call) and name_of(n.func) in _ORDER for n in inner)
 
     def truth(self, node: ast.expr) -> bool:
@@ -123,7 +124,7 @@ class Waits:
         known = self._functions.get(info)
         if known is None:
             self._functions[info] = False
-            known = any(isinstance(n, ast.Call) and self.call(n, depth) for n in ast.walk(info.node))
+            known = any(isinstance(n, ast.Call) and self.call(n, depth) for n in walk(info.node))
             self._functions[info] = known
         return known
 

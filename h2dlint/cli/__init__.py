@@ -18,6 +18,7 @@ main = Root(
         "rule": "h2dlint.cli.rule:rule",
         "trace": "h2dlint.cli.trace:trace",
         "verify": "h2dlint.cli.verify:verify",
+        "clean": "h2dlint.cli.clean:clean",
     },
     context_settings=HELP_OPTIONS,
     help="Find and fix the host-to-device copies that make PyTorch code wait.",

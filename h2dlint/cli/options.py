@@ -62,6 +62,20 @@ _CONFIGURATION = (
         help="Configuration file to use instead of the nearest one.",
     ),
     click.option("--isolated", is_flag=True, help="Ignore all configuration files."),
+    click.option(
+        "-j",
+        "--jobs",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Processes to share the work of a large run [default: as many as there are processors].",
+    ),
+    click.option("--no-cache", is_flag=True, help="Neither use nor write the verdicts of earlier runs."),
+    click.option(
+        "--cache-dir",
+        type=click.Path(file_okay=False, path_type=Path),
+        metavar="FOLDER",
+        help="Where the verdicts of earlier runs are kept [default: .h2dlint_cache at the top of the project].",
+    ),
     click.option("-q", "--quiet", is_flag=True, help="Print findings and nothing else."),
     click.option("-v", "--verbose", is_flag=True, help="Say more: files, time, configuration, rules."),
 )

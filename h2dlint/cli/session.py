@@ -16,10 +16,11 @@ from h2dlint.cli.base import Exit, Failure
 from h2dlint.cli.options import overrides
 from h2dlint.cli.progress import ProgressBar
 from h2dlint.cli.verbose import explain_run, rule_names, settings_text
+from h2dlint.engine.cache import FOLDER
 from h2dlint.engine.config import ConfigError, load_settings
 from h2dlint.engine.diff import unified_diff
 from h2dlint.engine.files import Discovery, discover
-from h2dlint.engine.fixing import FixOutcome, fix_files
+from h2dlint.engine.pool import cores
 from h2dlint.engine.results import Report
 from h2dlint.engine.runner import lint_files
 from h2dlint.engine.settings import Settings
@@ -28,6 +29,7 @@ from h2dlint.report.summary import would_fix
 from h2dlint.syntax.source import DecodeError, SourceText
 
 if TYPE_CHECKING:
+    from h2dlint.engine.fixing import FixOutcome
     from h2dlint.runtime.traces import Trace
 
 
@@ -54,6 +56,9 @@ class Job:
     statistics: bool = False
     show_files: bool = False
     show_settings: bool = False
+    jobs: int | None = None
+    no_cache: bool = False
+    cache_dir: Path | None = None
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Job:
@@ -176,8 +181,16 @@ def _verdict(job: Job, found: Discovery, settings: Settings) -> tuple[Report, tu
     label = "Fixing" if job.fixing else "Checking"
     with ProgressBar(label, enabled=not job.quiet) as progress:
         if job.fixing or job.dry:
+            from h2dlint.engine.fixing import fix_files
+
             return fix_files(found, settings, write=job.fixing, progress=progress)
-        return lint_files(found, settings, progress), ()
+        cache = None if job.no_cache else cache_folder(job.cache_dir, settings)
+        return lint_files(found, settings, progress, jobs=job.jobs or cores(), cache=cache), ()
+
+
+def cache_folder(given: Path | None, settings: Settings) -> Path:
+    """Where verdicts are kept: where the command line says, else at the top of the project."""
+    return given if given is not None else Path(settings.root) / FOLDER
 
 
 def _file_sources(places: Mapping[str, Path]) -> Sources:

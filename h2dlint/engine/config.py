@@ -15,8 +15,9 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def load_settings(
     Raises:
         ConfigError: a file or an option cannot be used.
     """
-    names = rules if rules is not None else _rule_names()
+    names = rules if rules is not None else _RuleNames()
     resolver = Resolver(cwd, read_overrides(overrides or {}, cwd, names), isolated, names)
     if config is not None:
         if isolated:
@@ -165,12 +166,15 @@ def root_without_config(folder: Path) -> Path:
     The nearest folder with ``.git``, else the outermost package that the folder belongs to, else the folder.
     """
     for parent in (folder, *folder.parents):
-        if (parent / ".git").exists():
+        if os.path.exists(os.path.join(parent, ".git")):
             return parent
-    top = folder
-    while (top / "__init__.py").is_file() and (top.parent / "__init__.py").is_file():
-        top = top.parent
-    return top
+    top = os.fspath(folder)
+    while os.path.isfile(os.path.join(top, "__init__.py")):
+        above = os.path.dirname(top)
+        if above == top or not os.path.isfile(os.path.join(above, "__init__.py")):
+            break
+        top = above
+    return Path(top)
 
 
 def _table(file: Path, shown: str) -> dict[str, Any] | None:
@@ -232,10 +236,23 @@ def _common_folder(paths: Sequence[str], cwd: Path) -> Path:
     return common
 
 
-def _rule_names() -> dict[str, str]:
-    from h2dlint import rules
+class _RuleNames(Mapping[str, str]):
+    """The names of the installed rules, which are imported when a selector is to be checked."""
 
-    return {rule.code: rule.name for rule in rules.all_rules()}
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        from h2dlint import rules
+
+        return {rule.code: rule.name for rule in rules.all_rules()}
+
+    def __getitem__(self, code: str) -> str:
+        return self._names[code]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def _is_file(path: Path) -> bool:

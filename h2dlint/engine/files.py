@@ -104,8 +104,12 @@ class _Walk:
     def files(self) -> tuple[SourceFile, ...]:
         """One entry for each file on disk: its own name rather than that of a link to it."""
         by_identity: dict[str, SourceFile] = {}
+        folders: dict[str, str] = {}
         for path, file in sorted(self._found.items()):
-            identity = os.path.realpath(path)
+            folder, name = os.path.split(path)
+            if folder not in folders:
+                folders[folder] = os.path.realpath(folder)
+            identity = os.path.realpath(path) if os.path.islink(path) else os.path.join(folders[folder], name)
             known = by_identity.get(identity)
             if known is None or path == identity != str(known.location):
                 by_identity[identity] = file

@@ -8,40 +8,53 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from h2dlint.analysis.project import Project, Surroundings
+from h2dlint.analysis.heat import cold_by_path
+from h2dlint.analysis.project import Project, Shelf, Surroundings
+from h2dlint.analysis.reach import within
+from h2dlint.analysis.scan import File, scan
+from h2dlint.engine.ledger import Ledger, digest, signature
+from h2dlint.engine.listing import MARKS, sources
 from h2dlint.syntax.source import SourceText
 
 MAX_BYTES = 2 * 1024 * 1024
 """A larger module is generated; what it defines is not known."""
 
-MAX_FILES = 20_000
-"""Of a project with more files, or folders, it is not worked out what calls what."""
 
-_MARKS = ("pyproject.toml", ".git", "setup.py", "setup.cfg", "h2dlint.toml", ".h2dlint.toml")
-_SKIPPED = frozenset(
-    {"__pycache__", "node_modules", "site-packages", "dist-packages", "venv", "build", "dist"}
-)
 _INSTALLED = ("site-packages", "dist-packages")
 
 
 class Snapshot:
-    """The text of modules as it was when it was first read."""
+    """The text of modules as it was when it was first read.
 
-    def __init__(self) -> None:
+    Args:
+        ledger: where it is written down what was read.
+    """
+
+    def __init__(self, ledger: Ledger | None = None) -> None:
+        self._ledger = ledger
         self._texts: dict[str, SourceText | None] = {}
 
     def read(self, path: str) -> SourceText | None:
         """The text of a module; ``None`` where there is none that can be read."""
         real = os.path.realpath(path)
         if real not in self._texts:
-            self._texts[real] = _text_of(_bytes_of(real))
+            self._texts[real] = self._load(real, path)
+        elif self._ledger is not None:
+            self._ledger.same(path, real)
         return self._texts[real]
 
     def text(self, path: str) -> str | None:
         """The text of a file; it is not kept, as most are never asked for again."""
         real = os.path.realpath(path)
-        source = self._texts[real] if real in self._texts else _text_of(_bytes_of(real))
+        source = self._texts[real] if real in self._texts else self._load(real, path)
         return None if source is None else source.text
+
+    def _load(self, real: str, path: str) -> SourceText | None:
+        sign = signature(real) if self._ledger is not None else None
+        data = _bytes_of(real)
+        if self._ledger is not None:
+            self._ledger.read(path, real, sign, data)
+        return _text_of(data)
 
     def keep(self, path: str, data: bytes) -> None:
         """What is in a file that is about to be written: whoever asks for it later sees this."""
@@ -57,8 +70,9 @@ class ModuleFinder:
     that is installed is read.
     """
 
-    def __init__(self, snapshot: Snapshot | None = None) -> None:
+    def __init__(self, snapshot: Snapshot | None = None, ledger: Ledger | None = None) -> None:
         self._snapshot = snapshot if snapshot is not None else Snapshot()
+        self._ledger = ledger
         self._found: dict[tuple[str, str], str | None] = {}
         self._tops: dict[str, str | None] = {}
 
@@ -79,9 +93,19 @@ class ModuleFinder:
         """The text of a module; ``None`` where it cannot be read."""
         return self._snapshot.read(path)
 
+    def scanned(self, path: str, text: str, root: str) -> File:
+        """A cheap look at a file below a folder."""
+        file = scan(path, text, cold_by_path(within(path, root)))
+        if self._ledger is not None:
+            self._ledger.scans[path] = file.digest()
+        return file
+
     def texts(self, root: str) -> Iterator[tuple[str, str]]:
         """Path and text of every file below a folder, in order of path; nothing where there are too many."""
-        for path in _sources(root):
+        paths = sources(root)
+        if self._ledger is not None:
+            self._ledger.listings[root] = digest(repr(paths).encode("utf-8", "surrogatepass"))
+        for path in paths:
             text = self._snapshot.text(path)
             if text is not None:
                 yield path, text
@@ -93,11 +117,11 @@ class ModuleFinder:
         if level:
             for _ in range(level - 1):
                 folder = os.path.dirname(folder)
-            return _module_file(folder, parts)
+            return self._module_file(folder, parts)
         if not parts or parts[0] in sys.stdlib_module_names:
             return None
         within = ""
-        while os.path.isfile(os.path.join(folder, "__init__.py")) and os.path.dirname(folder) != folder:
+        while self._isfile(os.path.join(folder, "__init__.py")) and os.path.dirname(folder) != folder:
             folder, within = os.path.split(folder)
         top = self._top(folder)
         beside = not within
@@ -105,8 +129,8 @@ class ModuleFinder:
             inside = top is not None and len(folder) >= len(top)
             if inside or beside or within == parts[0]:
                 for place in (folder, os.path.join(folder, "src")) if inside else (folder,):
-                    found = _module_file(place, parts)
-                    if found is not None or _module_file(place, parts[:1]) is not None:
+                    found = self._module_file(place, parts)
+                    if found is not None or self._module_file(place, parts[:1]) is not None:
                         return found
             # A folder without ``__init__.py`` of that name hides nothing further up.
             above, within = os.path.split(folder)
@@ -120,19 +144,45 @@ class ModuleFinder:
             above, name = os.path.split(folder)
             if name in _INSTALLED or above == folder:
                 self._tops[folder] = None
-            elif any(os.path.exists(os.path.join(folder, mark)) for mark in _MARKS):
+            elif any(self._exists(os.path.join(folder, mark)) for mark in MARKS):
                 self._tops[folder] = folder
             else:
                 self._tops[folder] = self._top(above)
         return self._tops[folder]
 
+    def _isfile(self, path: str) -> bool:
+        found = os.path.isfile(path)
+        if self._ledger is not None:
+            self._ledger.files[path] = found
+        return found
+
+    def _exists(self, path: str) -> bool:
+        found = os.path.exists(path)
+        if self._ledger is not None:
+            self._ledger.marks[path] = found
+        return found
+
+    def _module_file(self, folder: str, parts: list[str]) -> str | None:
+        stem = os.path.join(folder, *parts)
+        package = os.path.join(stem, "__init__.py")
+        if self._isfile(package):
+            return package
+        return stem + ".py" if parts and self._isfile(stem + ".py") else None
+
 
 class Projects:
-    """The modules that one run looks into: verdicts are about the files as they were when they were first read."""
+    """The modules that one run looks into: verdicts are about the files as they were when they were first read.
 
-    def __init__(self) -> None:
-        self._snapshot = Snapshot()
-        self._project = Project(ModuleFinder(self._snapshot))
+    Args:
+        ledger: where it is written down what the verdicts depend on.
+        shelf: where call graphs are kept from run to run.
+    """
+
+    def __init__(self, ledger: Ledger | None = None, shelf: Shelf | None = None) -> None:
+        self.ledger = ledger
+        self._snapshot = Snapshot(ledger)
+        self._finder = ModuleFinder(self._snapshot, ledger)
+        self.project = Project(self._finder, shelf)
 
     def around(self, location: Path, root: Path | None = None) -> Surroundings | None:
         """What is around a file; ``None`` for text that is no file.
@@ -144,33 +194,16 @@ class Projects:
         if not location.is_absolute():
             return None
         top = os.path.normpath(root) if root is not None and root.is_absolute() else None
-        return Surroundings(self._project, os.path.normpath(location), top)
+        return Surroundings(self.project, os.path.normpath(location), top)
+
+    def look(self, path: str, root: str) -> str | None:
+        """What a cheap look at a file below a folder sees, as a digest; ``None`` where it cannot be read."""
+        text = self._snapshot.text(path)
+        return None if text is None else self._finder.scanned(path, text, root).digest()
 
     def keep(self, location: Path, data: bytes) -> None:
         """Keep what is in a file that is about to be written, for the files that are linted after it."""
         self._snapshot.keep(os.fspath(location), data)
-
-
-def _sources(root: str) -> list[str]:
-    """Python files below a folder; not what is installed, generated or hidden."""
-    found: list[str] = []
-    # A folder that is no project may hold anything: only what lies beside the file is looked at.
-    deep = any(os.path.exists(os.path.join(root, mark)) for mark in (*_MARKS, "__init__.py"))
-    folders = [root]
-    for folder in folders:
-        try:
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        if deep and entry.name[0] != "." and entry.name not in _SKIPPED:
-                            folders.append(entry.path)
-                    elif entry.name.endswith(".py"):
-                        found.append(entry.path)
-        except OSError:
-            continue
-        if len(found) > MAX_FILES or len(folders) > MAX_FILES:
-            return []
-    return sorted(found)
 
 
 def _bytes_of(path: str) -> bytes | None:
@@ -190,11 +223,3 @@ def _text_of(data: bytes | None) -> SourceText | None:
         return SourceText.from_bytes(data)
     except ValueError:  # DecodeError, and the UnicodeError of codecs that are not for text.
         return None
-
-
-def _module_file(folder: str, parts: list[str]) -> str | None:
-    stem = os.path.join(folder, *parts)
-    package = os.path.join(stem, "__init__.py")
-    if os.path.isfile(package):
-        return package
-    return stem + ".py" if parts and os.path.isfile(stem + ".py") else None

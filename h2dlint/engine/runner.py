@@ -10,18 +10,22 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from h2dlint.engine.config import root_without_config
 from h2dlint.engine.files import Discovery, SourceFile
 from h2dlint.engine.memory import rare_collections
-from h2dlint.engine.modules import Projects
 from h2dlint.engine.plan import Plan, RuleSet, installed_rules, plan_for
 from h2dlint.engine.quiet import quiet
 from h2dlint.engine.results import FileResult, Hidden, Report
+from h2dlint.engine.screen import NEEDED
 from h2dlint.engine.settings import Settings
 from h2dlint.engine.suppressions import Verdict, apply_suppressions, may_suppress
 from h2dlint.model import Context, ErrorKind, FileError, Finding
 from h2dlint.syntax.source import SourceText
+
+if TYPE_CHECKING:
+    from h2dlint.engine.modules import Projects
 
 MAX_BYTES = 20 * 1024 * 1024
 """A larger file is not linted: it is generated, and parsing it takes gigabytes of memory."""
@@ -58,17 +62,18 @@ def lint_source(
     Raises:
         UnknownSelectorError: the settings, made by hand, select a rule that does not exist.
     """
-    rule_set = rules if rules is not None else installed_rules()
-    plan = plan_for(settings, rule_set)
     if len(data) > MAX_BYTES:
         return _failed(path, _too_large(path, len(data)))
     source = _decode(path, data)
     if isinstance(source, FileError):
         return _failed(path, source)
-    if not plan.screen.passes(data):
+    # Without a word of torch the rules, and all that they import, are not asked.
+    rule_set = rules if rules is not None else installed_rules() if NEEDED in data else None
+    plan = plan_for(settings, rule_set) if rule_set is not None else None
+    if rule_set is None or plan is None or not plan.screen.passes(data):
         broken = _parse_error(source, path) if len(data) <= ALWAYS_PARSED else None
         return FileResult(path, errors=(broken,) if broken is not None else (), screened_out=True)
-    found = _check(source, path, plan, rule_set, settings, location or Path(path), projects or Projects())
+    found = _check(source, path, plan, rule_set, settings, location or Path(path), projects)
     if isinstance(found, FileError):
         return _failed(path, found)
     return _sort_out(source, path, data, _distinct(found), plan, settings)
@@ -79,6 +84,9 @@ def lint_files(
     settings: Settings,
     progress: Callable[[int, int], None] | None = None,
     rules: RuleSet | None = None,
+    *,
+    jobs: int = 1,
+    cache: Path | None = None,
 ) -> Report:
     """Lint files.
 
@@ -87,8 +95,17 @@ def lint_files(
         settings: of the run; a file that has settings of its own keeps them.
         progress: called after each file with the number done and the number of all.
         rules: to choose from; the installed ones when not given.
+        jobs: processes to share the work, at most.
+        cache: folder where verdicts are kept from run to run; ``None`` keeps none.
     """
     todo, errors = (files.files, files.errors) if isinstance(files, Discovery) else (tuple(files), ())
+    if rules is None and (jobs > 1 or cache is not None):
+        from h2dlint.engine.batch import lint_all
+
+        with rare_collections():
+            return make_report(lint_all(todo, settings, progress, jobs=jobs, folder=cache), errors)
+    from h2dlint.engine.modules import Projects
+
     projects = Projects()
     results = []
     with rare_collections():
@@ -179,22 +196,28 @@ def _check(
     rules: RuleSet,
     settings: Settings,
     location: Path,
-    projects: Projects,
+    projects: Projects | None,
 ) -> list[Finding] | FileError:
     """What the rules find, or what stopped them."""
+    if projects is None:
+        from h2dlint.engine.modules import Projects
+
+        projects = Projects()
     # What a path says (a test, an example, other hardware) must not depend on where the command is run.
     place = _within(location, Path(settings.root))
     chosen = plan.rules_for(location)
 
     def check() -> list[Finding]:
-        within = projects.around(location, _root(location, settings)) if settings.follow_imports else None
+        within = (
+            projects.around(location, project_top(location, settings)) if settings.follow_imports else None
+        )
         found = rules.check_module(source, place, chosen, settings.options, within)
         return [replace(finding, path=path) for finding in found]
 
     return _guarded(source, path, check)
 
 
-def _root(location: Path, settings: Settings) -> Path:
+def project_top(location: Path, settings: Settings) -> Path:
     """The top of a file's project: never the working directory, which says nothing of it."""
     if settings.config_file is not None and settings.nested is not None:
         return Path(settings.root)

@@ -123,9 +123,10 @@ def check_values(values: Mapping[str, Any], rules: Mapping[str, str], label: Cal
         ConfigError: a selector or a pattern is no good.
     """
     ignores = values.get("per-file-ignores", ())
-    index = RuleIndex(rules)
     selectors = [(key, values.get(key, ())) for key in SELECTORS]
     selectors += [("per-file-ignores", codes) for _, codes in ignores]
+    # Looking at the rules imports them, which a run that finds nothing new has no need of.
+    index = RuleIndex(rules if any(chosen for _, chosen in selectors) else {})
     for key, chosen in selectors:
         try:
             index.codes_of(chosen)

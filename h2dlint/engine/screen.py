@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+NEEDED = b"torch"
+"""A file whose bytes do not hold this holds no finding, whatever the rules are."""
+
 
 class Screen:
     """Tells whether a file can hold a finding, from its bytes alone.
@@ -25,6 +28,6 @@ class Screen:
 
     def passes(self, data: bytes) -> bool:
         """Whether the file has to be parsed."""
-        if self._never or b"torch" not in data:
+        if self._never or NEEDED not in data:
             return False
         return self._always or any(token in data for token in self._tokens)

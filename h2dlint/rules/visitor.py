@@ -12,7 +12,8 @@ from h2dlint.analysis.project import Surroundings
 from h2dlint.analysis.records import CallRecord, Record
 from h2dlint.model import Finding, Options, Span
 from h2dlint.rules.base import Rule
-from h2dlint.rules.candidates import candidate_lines
+from h2dlint.rules.candidates import find_candidates
+from h2dlint.rules.shortlist import Shortlist
 from h2dlint.rules.site import Site, SubscriptSite
 from h2dlint.rules.worth import annotate
 from h2dlint.syntax.snippets import Snippet, snippet_node
@@ -100,11 +101,15 @@ def check(
     source: SourceText, path: str, rules: Sequence[Rule], options: Options, within: Surroundings | None = None
 ) -> list[Finding]:
     """See ``h2dlint.rules.check_module``."""
-    lines = candidate_lines(source, rules)
-    if not lines:
-        ast.parse(source.text)
+    candidates = find_candidates(source, rules)
+    # Also where there are none: a broken file is told of.
+    tree = ast.parse(source.text)
+    if not candidates.lines:
         return []
-    module = ModuleAnalysis(source, path, options, within)
+    lines = Shortlist(tree, candidates, rules).lines()
+    if not lines:
+        return []
+    module = ModuleAnalysis(source, path, options, within, tree)
     try:
         interested = _interested(rules)
         snippets = Snippets(module)

@@ -8,26 +8,45 @@ from pathlib import Path
 import pytest
 
 from tests.bench import bench
+from tests.bench.bench import Command, Run
+
+
+def of(*seconds: float) -> Command:
+    return Command(["x"], runs=[Run(one, 2 * one, 10) for one in seconds])
 
 
 def test_commands_take_turns_and_the_first_round_is_not_counted(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    program = "import sys; open(sys.argv[1], 'a').write(sys.argv[2])"
-    todo = {name: [sys.executable, "-c", program, str(log), name] for name in "ab"}
-    times = bench.alternate(todo, 2)
-    assert log.read_text() == "ababab"
-    assert {name: len(seconds) for name, seconds in times.items()} == {"a": 2, "b": 2}
+    program = "import sys; open(sys.argv[1], 'a').write(sys.argv[2] + sys.stdin.read())"
+    before = []
+    todo = {
+        name: Command([sys.executable, "-c", program, str(log), name], lambda: before.append(1), stdin="!")
+        for name in "ab"
+    }
+    bench.alternate(todo, 2)
+    assert log.read_text() == "a!b!a!b!a!b!"
+    assert [len(command.runs) for command in todo.values()] == [2, 2]
+    assert len(before) == 6
+    assert all(run.memory > 1 and run.seconds > 0 for command in todo.values() for run in command.runs)
 
 
 def test_a_command_that_fails_is_no_time() -> None:
-    with pytest.raises(RuntimeError, match="ended with 2"):
-        bench.once([sys.executable, "-c", "raise SystemExit(2)"])
+    with pytest.raises(RuntimeError, match="ended with 2: why"):
+        bench.once(Command([sys.executable, "-c", "import sys; print('why', file=sys.stderr); sys.exit(2)"]))
 
 
-def test_the_table_compares_medians() -> None:
-    assert bench.table({"one": [1.0, 2.0, 9.0], "two": [4.0]}).splitlines()[2:] == [
-        "| `one` | 2.00 | 1.00 | 9.00 | 1.00 |",
-        "| `two` | 4.00 | 4.00 | 4.00 | 2.00 |",
+def test_the_table_shows_medians() -> None:
+    assert bench.table({"one": of(1.0, 2.0, 9.0), "two": of(4.0), "three": of()}).splitlines()[2:] == [
+        "| one | 2.00 | 1.00 | 9.00 | 4.00 | 10 |",
+        "| two | 4.00 | 4.00 | 4.00 | 8.00 | 10 |",
+    ]
+
+
+def test_what_was_asked_for_is_compared_by_medians() -> None:
+    asked = (("a / b", "a", "b", 2.0), ("b / a", "b", "a", 2.0), ("c / a", "c", "a", 2.0))
+    assert bench.ratios({"a": of(1, 2, 3), "b": of(8), "c": of()}, asked) == [
+        ["a / b", "0.25", "2.00", "yes"],
+        ["b / a", "4.00", "2.00", "no"],
     ]
 
 
@@ -36,3 +55,13 @@ def test_a_tree_that_is_there_is_not_fetched_again(tmp_path: Path) -> None:
     tree.mkdir()
     (tree / ".complete").touch()
     assert bench.fetch("thing==1", tmp_path) == tree
+
+
+def test_a_part_of_a_tree_holds_its_share_of_the_files(tmp_path: Path) -> None:
+    for number in range(16):
+        path = tmp_path / "tree" / f"d{number % 2}" / f"{number}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    found = bench.part(tmp_path / "tree", 4, tmp_path)
+    assert len(list(found.rglob("*.py"))) == 4
+    assert bench.part(tmp_path / "tree", 4, tmp_path) == found

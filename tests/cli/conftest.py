@@ -117,6 +117,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.setattr(rules, "all_rules", lambda: RULES, raising=False)
     monkeypatch.setattr(rules, "check_module", check_module, raising=False)
     monkeypatch.setattr("h2dlint.engine.screen.Screen.passes", lambda self, data: True)
+    monkeypatch.setattr("h2dlint.engine.runner.NEEDED", b"")
     for name in ("FORCE_COLOR", "NO_COLOR", "TERM"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / ".git").mkdir()

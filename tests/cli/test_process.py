@@ -80,7 +80,14 @@ def test_version() -> None:
 
 def test_help_names_the_commands() -> None:
     text = run("-h").stdout
-    assert re.findall(r"^  (\w+)  ", text, re.MULTILINE) == ["check", "fix", "rule", "trace", "verify"]
+    assert re.findall(r"^  (\w+)  ", text, re.MULTILINE) == [
+        "check",
+        "fix",
+        "rule",
+        "trace",
+        "verify",
+        "clean",
+    ]
 
 
 def test_no_command_is_a_usage_error() -> None:

@@ -12,7 +12,7 @@ import pytest
 from h2dlint.engine.files import SourceFile
 from h2dlint.engine.fixing import fix_files
 from h2dlint.engine.modules import MAX_BYTES, ModuleFinder, Projects, Snapshot
-from h2dlint.engine.runner import _root, lint_files
+from h2dlint.engine.runner import lint_files, project_top
 from h2dlint.engine.settings import Settings
 
 Tree = Callable[..., Path]
@@ -206,7 +206,7 @@ def test_a_folder_that_is_no_project_is_not_searched(tree: Tree) -> None:
 
 def test_too_many_files(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     cwd = tree("pyproject.toml", "a.py", "b.py", "c.py")
-    monkeypatch.setattr("h2dlint.engine.modules.MAX_FILES", 2)
+    monkeypatch.setattr("h2dlint.engine.listing.MAX_FILES", 2)
     assert texts(cwd) == []
 
 
@@ -214,9 +214,9 @@ def test_the_top_of_a_project(tree: Tree) -> None:
     cwd = tree(
         "one/__init__.py", "one/two/three/a.py", "two/pyproject.toml", "two/.git/HEAD", "two/pkg/__init__.py"
     )
-    assert _root(cwd / "one/two/three/a.py", Settings()) == cwd / "one"
-    assert _root(cwd / "two/pkg/__init__.py", Settings()) == cwd / "two"
-    assert _root(cwd / "a.py", Settings()) == cwd
+    assert project_top(cwd / "one/two/three/a.py", Settings()) == cwd / "one"
+    assert project_top(cwd / "two/pkg/__init__.py", Settings()) == cwd / "two"
+    assert project_top(cwd / "a.py", Settings()) == cwd
 
 
 PLAIN = Settings(follow_imports=True)

@@ -1,0 +1,159 @@
+"""Many files: those of which the verdict is known are left out, the others are shared among processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from h2dlint.engine import pool
+from h2dlint.engine.cache import Cache, Verdict, version
+from h2dlint.engine.files import SourceFile
+from h2dlint.engine.graphs import Graphs, questions
+from h2dlint.engine.ledger import Ledger, Seen, digest, signature
+from h2dlint.engine.results import FileResult
+from h2dlint.engine.runner import lint_source, project_top, read_file
+from h2dlint.engine.settings import Settings
+from h2dlint.model import FileError
+
+if TYPE_CHECKING:
+    from h2dlint.engine.modules import Projects
+
+MANY = 100
+"""Files of a project from which on its call graph is made before the work is shared, and not by each worker."""
+
+Outcome = tuple[FileResult, "Seen | None", tuple[str, ...], list[list[Any]]]
+Progress = Callable[[int, int], None]
+
+
+def lint_all(
+    files: Sequence[SourceFile],
+    settings: Settings,
+    progress: Progress | None = None,
+    *,
+    jobs: int = 1,
+    folder: Path | None = None,
+) -> list[FileResult]:
+    """Verdicts on files, in their order.
+
+    Args:
+        files: to be linted.
+        settings: of the run; a file that has settings of its own keeps them.
+        progress: called with the number of files done and the number of all.
+        jobs: processes at most.
+        folder: where verdicts are kept from run to run; ``None`` keeps none.
+    """
+    return _Batch(files, settings, progress, folder).run(jobs)
+
+
+class _Batch:
+    def __init__(
+        self,
+        files: Sequence[SourceFile],
+        settings: Settings,
+        progress: Progress | None,
+        folder: Path | None,
+    ) -> None:
+        self._files = files
+        self._settings = settings
+        self._progress = progress
+        self._done = 0
+        self._ledger: Ledger | None = None
+        self._cache: Cache | None = None
+        if folder is not None:
+            self._ledger = Ledger()
+            self._graphs = Graphs(folder, version(), self._ledger)
+            self._cache = Cache(folder, settings, self._graphs)
+        self._tops: dict[tuple[Settings, str], str] = {}
+
+    def run(self, jobs: int) -> list[FileResult]:
+        known: dict[int, FileResult] = {}
+        if self._cache is not None:
+            for number, file in enumerate(self._files):
+                found = self._cache.find(file, self._top(file))
+                if found is not None:
+                    known[number] = found
+            # Told with the first of the others: a progress bar is a thread, which must not be there at a fork.
+            self._done = len(known)
+        todo = [file for number, file in enumerate(self._files) if number not in known]
+        fresh = self._lint(todo, jobs)
+        if self._cache is not None and todo:
+            self._save(todo, fresh, {str(self._files[number].location) for number in known})
+        results = iter([outcome[0] for outcome in fresh])
+        return [known[n] if n in known else next(results) for n in range(len(self._files))]
+
+    def _tell(self, more: int) -> None:
+        self._done += more
+        if self._progress is not None and more:
+            self._progress(self._done, len(self._files))
+
+    def _top(self, file: SourceFile) -> str:
+        """The top of the project of a file."""
+        settings = file.settings or self._settings
+        key = (settings, str(file.location.parent))
+        if key not in self._tops:
+            top = project_top(file.location, settings) if settings.follow_imports else ""
+            self._tops[key] = os.fspath(top)
+        return self._tops[key]
+
+    def _lint(self, todo: list[SourceFile], jobs: int) -> list[Outcome]:
+        sizes = [_size(file) for file in todo]
+        workers = min(jobs, sum(sizes) // pool.LEAST_BYTES + 1, len(todo))
+        if workers < 2 or not pool.can_fork():
+            done = []
+            for file in todo:
+                done.append(self._one(file))
+                self._tell(1)
+            return done
+        import h2dlint.rules.visitor  # noqa: F401  (once, and not by each worker)
+
+        tops = [
+            (self._top(file), (file.settings or self._settings).options.entry_points)
+            for file in todo
+            if (file.settings or self._settings).follow_imports
+        ]
+        for top, entry_points in sorted(set(tops)):
+            if tops.count((top, entry_points)) >= MANY:
+                self._projects.project.calls(os.path.normpath(top), entry_points)
+        results, ledgers = pool.run(todo, sizes, self._one, workers, self._tell, lambda: self._ledger)
+        for ledger in ledgers:
+            if self._ledger is not None and ledger is not None and ledger is not self._ledger:
+                self._ledger.add(ledger)
+        return results
+
+    @cached_property
+    def _projects(self) -> Projects:
+        from h2dlint.engine.modules import Projects
+
+        return self._graphs.projects if self._cache is not None else Projects()
+
+    def _one(self, file: SourceFile) -> Outcome:
+        location = str(file.location)
+        sign = signature(location) if self._ledger is not None else None
+        data = read_file(file)
+        if isinstance(data, FileError):
+            return FileResult(file.path, errors=(data,)), None, (), []
+        settings = file.settings or self._settings
+        result = lint_source(file.path, data, settings, location=file.location, projects=self._projects)
+        project, place = self._projects.project, os.path.normpath(location)
+        needs = tuple(sorted(project.dependencies(place))) if sign is not None else ()
+        if sign is None:
+            return result, None, (), []
+        return result, (sign, digest(data)), needs, questions(project, place)
+
+    def _save(self, todo: list[SourceFile], fresh: list[Outcome], kept: set[str]) -> None:
+        assert self._cache is not None and self._ledger is not None
+        verdicts = [
+            Verdict(file, result, seen, needs, asked, self._top(file))
+            for file, (result, seen, needs, asked) in zip(todo, fresh, strict=True)
+        ]
+        self._cache.save(verdicts, kept, self._ledger, self._graphs)
+
+
+def _size(file: SourceFile) -> int:
+    try:
+        return os.stat(file.location).st_size
+    except OSError:
+        return 0

@@ -1,0 +1,152 @@
+"""The call graphs of projects, kept from run to run, and whether they say of a file what they said before.
+
+A graph is known by what a cheap look at each of the project's files sees: where all of that is as it was, the graph is,
+and its answers are. Elsewhere it is made anew and asked again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from h2dlint.engine.ledger import Ledger, digest
+from h2dlint.engine.storing import read_checked, write_checked
+from h2dlint.model import Context
+
+if TYPE_CHECKING:
+    from h2dlint.analysis.project import Answer, Project
+    from h2dlint.analysis.reach import CallGraph
+    from h2dlint.engine.modules import Projects
+
+
+class Graphs:
+    """The call graphs of now and those of the cache.
+
+    Args:
+        folder: where they are kept.
+        version: of all that makes a graph what it is but for the files.
+        ledger: of the run.
+    """
+
+    def __init__(self, folder: Path, version: str, ledger: Ledger) -> None:
+        self._folder = folder
+        self._version = version
+        self._ledger = ledger
+        self._were: Mapping[str, str] = {}
+        self._same: dict[str, bool] = {}
+        self._looks: dict[str, str] = {}
+        self.scan: Callable[[str], str | None] = lambda path: None
+        """What a cheap look at a file sees, where that is known without looking."""
+
+    @cached_property
+    def projects(self) -> Projects:
+        """The modules that the run looks into."""
+        from h2dlint.engine.modules import Projects
+
+        return Projects(self._ledger, self)
+
+    def were(self, digests: Mapping[str, str]) -> None:
+        """Take over the digests of the cache, by the top of each project."""
+        self._were = digests
+
+    def answer(self, location: str, asked: list[list[Any]]) -> bool:
+        """Every question about a file has the answer that it had."""
+        for root, entries, kind, name, answer in asked:
+            if root not in self._same:
+                self._same[root] = bool(self._were.get(root)) and self._were.get(root) == self.digest(root)
+            if self._same[root]:
+                continue
+            graph = self.projects.project.calls(root, tuple(entries))
+            now: Answer = graph.of(location, name) if kind == "of" else graph.private(location, name)
+            if plain(now) != answer:
+                return False
+        return True
+
+    def still(self, location: str, asked: list[list[Any]]) -> bool:
+        """The same, of a file that is not of this run: a graph of which nothing was asked is not looked at."""
+        return self.answer(location, [question for question in asked if question[0] in self._looks])
+
+    def latest(self, root: str) -> str:
+        """The digest of a graph: of now, or that of the cache where nothing was asked of it."""
+        if root in self._looks or root not in self._were or root in self._ledger.listings:
+            return self.digest(root)
+        return self._were[root]
+
+    def digest(self, root: str) -> str:
+        """What the files below a folder look like now; empty where that changed while the graph was made."""
+        if root not in self._looks:
+            from h2dlint.engine.listing import sources
+
+            paths = sources(root)
+            listing = digest(repr(paths).encode("utf-8", "surrogatepass"))
+            if self._ledger.listings.setdefault(root, listing) != listing:
+                return ""
+            seen = self._ledger.scans
+            known = [
+                (path, seen.get(path) or self.scan(path) or self.projects.look(path, root)) for path in paths
+            ]
+            self._looks[root] = digest(repr(known).encode("utf-8", "surrogatepass"))
+        return self._looks[root]
+
+    def _path(self, root: str, entry_points: tuple[str, ...]) -> Path:
+        name = digest(repr((self._version, root, entry_points)).encode("utf-8", "surrogatepass"))
+        return self._folder / f"graph-{name}.json"
+
+    def find(self, root: str, entry_points: tuple[str, ...]) -> CallGraph | None:
+        """The graph of the files that are there now."""
+        try:
+            read = read_checked(self._path(root, entry_points))
+            if read["looks"] != self.digest(root) or not still_there(read["places"]):
+                return None
+            paths = read["paths"]
+            verdicts = {
+                (paths[file], name): (Context(context), why) for file, name, context, why in read["verdicts"]
+            }
+            hidden = {name: paths[file] if file >= 0 else "" for name, file in read["hidden"].items()}
+            from h2dlint.analysis.reach import CallGraph
+
+            return CallGraph.remembered((verdicts, hidden, frozenset(paths)))
+        except (OSError, ValueError, LookupError, TypeError, RecursionError, AttributeError):
+            return None
+
+    def keep(self, root: str, entry_points: tuple[str, ...], graph: CallGraph) -> None:
+        """Keep a graph."""
+        verdicts, hidden, files = graph.told
+        paths = sorted(files)
+        number = {path: index for index, path in enumerate(paths)}
+        looks = digest(
+            repr([(path, self._ledger.scans.get(path)) for path in paths]).encode("utf-8", "surrogatepass")
+        )
+        if looks != self.digest(root):
+            # A file that cannot be read, or one that changed meanwhile.
+            return
+        told = {
+            "looks": looks,
+            "places": {"files": self._ledger.files, "marks": self._ledger.marks},
+            "paths": paths,
+            "verdicts": [[number[path], name, c.value, why] for (path, name), (c, why) in verdicts.items()],
+            "hidden": {name: number.get(path, -1) for name, path in hidden.items()},
+        }
+        write_checked(self._path(root, entry_points), told)
+
+
+def still_there(places: Mapping[str, Mapping[str, bool]]) -> bool:
+    """What was looked for is to be found, or not, as it was."""
+    isfile, exists = os.path.isfile, os.path.exists
+    return all(isfile(path) == was for path, was in places["files"].items()) and all(
+        exists(path) == was for path, was in places["marks"].items()
+    )
+
+
+def plain(answer: Answer) -> bool | list[str] | None:
+    """An answer as JSON holds it."""
+    return [answer[0].value, answer[1]] if isinstance(answer, tuple) else answer
+
+
+def questions(project: Project, location: str) -> list[list[Any]]:
+    """What was asked for a file, as JSON holds it."""
+    asked = project.asked(location)
+    return [[root, list(entries), *rest, plain(answer)] for (root, entries, *rest), answer in asked.items()]

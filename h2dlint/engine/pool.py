@@ -1,0 +1,207 @@
+"""Sharing the work of a run among processes.
+
+Workers are forks: nothing is imported again, so a program that uses h2dlint needs no ``__main__`` guard, and what was
+worked out before the fork is shared. Where a fork is not to be had (other threads run, or the system has none) the
+work is done by the process itself, and so is what a worker that died leaves behind. Which process did what changes no
+verdict: what is learnt of other modules does not depend on who asked.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Notes = TypeVar("Notes")
+
+LEAST_BYTES = 1_500_000
+"""Of source text; below that a second process costs more than it saves."""
+PIECES = 12
+"""Work items for each worker: few, so that what one learns of a module serves its neighbours."""
+
+
+def cores() -> int:
+    """The processors that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+
+
+def can_fork() -> bool:
+    """A fork is to be had, and does not take half of a program with threads along."""
+    return hasattr(os, "fork") and sys.platform != "darwin" and threading.active_count() == 1
+
+
+def pieces(sizes: Sequence[int], workers: int) -> list[range]:
+    """Neighbouring items together, in pieces of like size.
+
+    Args:
+        sizes: of the items.
+        workers: that are to share them.
+    """
+    limit = max(1, sum(sizes) // (workers * PIECES))
+    found: list[range] = []
+    start, weight = 0, 0
+    for index, size in enumerate(sizes):
+        weight += size
+        if weight >= limit:
+            found.append(range(start, index + 1))
+            start, weight = index + 1, 0
+    if start < len(sizes):
+        found.append(range(start, len(sizes)))
+    return found
+
+
+def run(
+    items: Sequence[Item],
+    sizes: Sequence[int],
+    work: Callable[[Item], Result],
+    workers: int,
+    done: Callable[[int], None],
+    finish: Callable[[], Notes],
+) -> tuple[list[Result], list[Notes]]:
+    """``work`` for every item, by several processes; the results in the order of the items.
+
+    Args:
+        items: what is to be done.
+        sizes: how much work each one is, roughly.
+        work: done in a worker; what it returns is pickled.
+        workers: how many.
+        done: told of how many more items are done.
+        finish: called by each worker at its end, and by this process.
+
+    Returns:
+        The results, and what ``finish`` gave in each process.
+    """
+    todo = pieces(sizes, workers)
+    results: dict[int, list[Result]] = {}
+    notes: list[Notes] = []
+    for number, found in _shared(items, todo, work, min(workers, len(todo)), finish, notes):
+        results[number] = found
+        done(len(found))
+    for number, piece in enumerate(todo):
+        if number not in results:
+            results[number] = []
+            for index in piece:
+                results[number].append(work(items[index]))
+                done(1)
+    notes.append(finish())
+    return [result for number in range(len(todo)) for result in results[number]], notes
+
+
+def _shared(
+    items: Sequence[Item],
+    todo: Sequence[range],
+    work: Callable[[Item], Result],
+    workers: int,
+    finish: Callable[[], Notes],
+    notes: list[Notes],
+) -> Iterator[tuple[int, list[Result]]]:
+    """Pieces with their results as they come in; those of a worker that dies never do."""
+    from multiprocessing.connection import wait
+
+    waiting = list(range(len(todo)))
+    # Large first would be fairer to the last one; neighbours share more.
+    gc.collect()
+    gc.freeze()
+    crew: dict[Connection, int] = {}
+    try:
+        for _ in range(workers):
+            try:
+                link, process = _start(items, todo, work, list(crew), finish)
+            except OSError:
+                break
+            crew[link] = process
+        ends = {link: place for place, link in enumerate(crew)}
+        for link in list(crew):
+            _hand_out(link, waiting, ends[link] % 2)
+        busy = set(crew)
+        while busy:
+            for link in [one for one in crew if one in wait(list(busy))]:
+                try:
+                    number, found = link.recv()
+                except (EOFError, OSError):
+                    busy.discard(link)
+                    continue
+                if number is None:
+                    notes.append(found)
+                    busy.discard(link)
+                    continue
+                _hand_out(link, waiting, ends[link] % 2)
+                yield number, found
+    finally:
+        gc.unfreeze()
+        for link, process in crew.items():
+            link.close()
+            _end(process)
+
+
+def _hand_out(link: Connection, waiting: list[int], from_end: int) -> None:
+    """Give a worker its next piece; workers begin at both ends, so that each stays among neighbours."""
+    place = -1 if from_end else 0
+    try:
+        link.send(waiting[place] if waiting else None)
+    except OSError:
+        return
+    if waiting:
+        waiting.pop(place)
+
+
+def _start(
+    items: Sequence[Item],
+    todo: Sequence[range],
+    work: Callable[[Item], Result],
+    others: list[Connection],
+    finish: Callable[[], Notes],
+) -> tuple[Connection, int]:
+    from multiprocessing import Pipe
+
+    ours, theirs = Pipe()
+    process = os.fork()
+    if process:
+        theirs.close()
+        return ours, process
+    status = 1
+    try:
+        for link in (ours, *others):
+            link.close()
+        _serve(theirs, items, todo, work, finish)
+        status = 0
+    except BaseException:
+        # The other side sees that nothing comes, and does the work itself.
+        pass
+    finally:
+        # Neither what the fork has buffered nor what it has registered is to be done twice.
+        os._exit(status)
+
+
+def _serve(
+    link: Connection,
+    items: Sequence[Item],
+    todo: Sequence[range],
+    work: Callable[[Item], Result],
+    finish: Callable[[], Notes],
+) -> None:
+    while True:
+        number = link.recv()
+        if number is None:
+            link.send((None, finish()))
+            return
+        link.send((number, [work(items[index]) for index in todo[number]]))
+
+
+def _end(process: int) -> None:
+    import signal
+    from contextlib import suppress
+
+    with suppress(OSError):
+        if os.waitpid(process, os.WNOHANG) == (0, 0):
+            os.kill(process, signal.SIGTERM)
+            os.waitpid(process, 0)
