@@ -304,6 +304,7 @@ def test_pytest_rewrites_the_fixed_text(tmp_path: Path) -> None:
 
 
 def test_torch_script_and_triton_read_the_disk(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
     module = write(
         tmp_path / "kernels.py",
         """\
