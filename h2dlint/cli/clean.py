@@ -41,4 +41,4 @@ def clean(paths: tuple[str, ...], cache_dir: Path | None) -> None:
         except OSError as error:
             raise Failure(f"{folder}: cannot be removed: {error.strerror or error}") from error
         if removed:
-            click.echo(f"removed {folder}", err=True)
+            click.echo(f"removed the verdicts in {folder}", err=True)

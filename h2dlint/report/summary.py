@@ -95,8 +95,9 @@ def _traced(report: Report, view: View) -> Iterator[str]:
     sites, unchecked = view.traced.sites, view.traced.unchecked
     if sites:
         verb = "is" if sites == 1 else "are"
-        where = f", {unchecked} of them in files that were not checked" if unchecked else ""
-        yield f"{_plural(sites, 'blocking site')} {verb} not reported (h2dlint trace shows them){where}.\n"
+        where = f", {unchecked} of them in files not checked or not as they were traced" if unchecked else ""
+        more = "h2dlint trace lists those that it records; --cold and --min-confidence low may report more"
+        yield f"{_plural(sites, 'blocking site')} {verb} not reported{where} ({more}).\n"
 
 
 def _failed(report: Report) -> str:

@@ -306,7 +306,7 @@ class _Join:
         spoken = {self.findings[index].path for index in self.matches} | set(ran or ())
         for path in sorted(spoken & self.by_path.keys() - self._other_text()):
             if ended and _modified(self.places[path]) > ended:
-                yield Note(path, 1, "changed after the trace was recorded: its lines may have moved")
+                yield Note(path, 1, "newer than the trace: its lines may have moved")
 
 
 def _evidence(match: _Match) -> str:

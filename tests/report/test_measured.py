@@ -123,10 +123,15 @@ def test_what_held_longest_comes_first_and_json_stays_in_path_order() -> None:
     ("unreported", "line"),
     [
         (Unreported(), ""),
-        (Unreported(1), "1 blocking site is not reported (h2dlint trace shows them).\n"),
+        (
+            Unreported(1),
+            "1 blocking site is not reported (h2dlint trace lists those that it records; --cold and "
+            "--min-confidence low may report more).\n",
+        ),
         (
             Unreported(3, 2),
-            "3 blocking sites are not reported (h2dlint trace shows them), 2 of them in files that were not checked.\n",
+            "3 blocking sites are not reported, 2 of them in files not checked or not as they were traced "
+            "(h2dlint trace lists those that it records; --cold and --min-confidence low may report more).\n",
         ),
     ],
 )

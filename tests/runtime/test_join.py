@@ -318,9 +318,7 @@ def test_a_newer_file_is_told_of(step: Path) -> None:
     old = dataclasses.replace(trace, processes=(dataclasses.replace(trace.processes[0], started=1e9),))
     result = joined(step.parent, old)
     assert result.owners == ((1,),), "it is a note and no more: a checkout makes every file new"
-    assert [note.message for note in result.notes] == [
-        "changed after the trace was recorded: its lines may have moved"
-    ]
+    assert [note.message for note in result.notes] == ["newer than the trace: its lines may have moved"]
 
 
 HAZARD = """import torch
