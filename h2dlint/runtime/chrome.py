@@ -23,6 +23,7 @@ from typing import Any
 from h2dlint.runtime.chrome_events import Document
 from h2dlint.runtime.chrome_names import Named, is_profiler, operator, python_frame
 from h2dlint.runtime.recorder import staged_holds
+from h2dlint.runtime.sums import Sum
 from h2dlint.runtime.traces import ASYNC, STAGED, SYNC, WAIT, Frame, Process, Site, Stall, Trace, TraceError
 
 MAX_STALLS = 50_000
@@ -95,16 +96,10 @@ class _Copied:
 
 
 @dataclass(slots=True)
-class _Sum:
-    """A site that is being added up."""
+class _Sum(Sum):
+    """A site of several processes."""
 
-    count: int = 0
-    blocked: int = 0
-    held_us: float = 0.0
-    max_us: float = 0.0
-    bytes: int = 0
     threads: set[str] = field(default_factory=set)
-    streams: set[object] = field(default_factory=set)
     processes: set[int] = field(default_factory=set)
 
 
@@ -292,15 +287,10 @@ class _Reader:
             return  # The profiler's own.
         key = kind, pinned, place
         total = self._sums.setdefault(key, _Sum())
-        total.count += 1
-        total.blocked += blocked
-        total.held_us += held_us
-        total.max_us = max(total.max_us, held_us)
-        total.bytes += copied.bytes if copied is not None and kind != WAIT else 0
+        size = copied.bytes if copied is not None and kind != WAIT else 0
+        total.add(held_us, size, None if copied is None else copied.stream, blocked)
         total.threads.add(thread)
         total.processes.add(process)
-        if copied is not None:
-            total.streams.add(copied.stream)
         if blocked:
             stall = kind != WAIT
             self._kept[stall] += 1

@@ -8,10 +8,10 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from h2dlint.runtime.recorder import Happened, Hub, Listener
 from h2dlint.runtime.stacks import Key
+from h2dlint.runtime.sums import Sum
 from h2dlint.runtime.traces import Process, Site, Stall, Trace, merge
 
 MAX_STALLS = 50_000
@@ -26,16 +26,6 @@ _Tally = tuple[str, bool, Key, str]
 """Kind, pinned, frames, thread."""
 
 
-@dataclass(slots=True)
-class _Sum:
-    count: int = 0
-    blocked: int = 0
-    held_us: float = 0.0
-    max_us: float = 0.0
-    bytes: int = 0
-    streams: set[int] = field(default_factory=set)
-
-
 class Collector:
     """Listens from ``start`` on.
 
@@ -44,13 +34,12 @@ class Collector:
 
     Attributes:
         began_ns: when it was made; times of stalls count from here.
-        events: how many copies and waits there were.
         gpu: name of the device, to be set by whoever may ask torch.
     """
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._sums: defaultdict[_Tally, _Sum] = defaultdict(_Sum)
+        self._sums: defaultdict[_Tally, Sum] = defaultdict(Sum)
         self._stalls: list[tuple[int, float, _Tally]] = []
         self._kept = {True: 0, False: 0}
         self._dropped = 0
@@ -58,7 +47,6 @@ class Collector:
         self._listener: Listener | None = None
         self.began_ns = time.perf_counter_ns()
         self.started = time.time()
-        self.events = 0
         self.gpu = ""
 
     def start(self) -> None:
@@ -84,17 +72,10 @@ class Collector:
             else:
                 thread = OTHER_THREADS
         tally = (happened.kind, happened.call.pinned, happened.key, thread)
-        entry = self._sums[tally]
-        entry.count += 1
-        entry.held_us += happened.held_us
-        entry.bytes += happened.call.bytes
-        if happened.held_us > entry.max_us:
-            entry.max_us = happened.held_us
-        entry.streams.add(happened.call.stream)
-        self.events += 1
+        call = happened.call
+        self._sums[tally].add(happened.held_us, call.bytes, call.stream, happened.blocked)
         if happened.blocked:
-            entry.blocked += 1
-            stall = bool(happened.call.direction == "h2d")
+            stall = call.direction == "h2d"
             if self._kept[stall] < MAX_STALLS:
                 self._kept[stall] += 1
                 self._stalls.append((happened.began_ns, happened.held_us, tally))
@@ -156,7 +137,7 @@ class Collector:
         )
 
 
-def _snapshot(sums: dict[_Tally, _Sum]) -> list[tuple[_Tally, _Sum]]:
+def _snapshot(sums: dict[_Tally, Sum]) -> list[tuple[_Tally, Sum]]:
     """The items of a dictionary that other threads add to."""
     while True:
         try:
