@@ -104,7 +104,7 @@ def module_constants(tree: ast.Module) -> dict[str, Value]:
         if target is not None and value is not None and target not in bound:
             found[target] = value
         bound |= names
-    return found
+    return {} if "float" in bound else found
 
 
 def _simple_assignment(statement: ast.stmt) -> tuple[str | None, Value | None]:
@@ -114,16 +114,28 @@ def _simple_assignment(statement: ast.stmt) -> tuple[str | None, Value | None]:
         target = statement.target
     else:
         return None, None
-    value = statement.value
-    sign = 1
-    if isinstance(value, ast.UnaryOp) and isinstance(value.op, ast.USub):
-        sign, value = -1, value.operand
-    if not isinstance(target, ast.Name) or not isinstance(value, ast.Constant):
+    number = None if statement.value is None else _number(statement.value)
+    if not isinstance(target, ast.Name) or number is None:
         return None, None
-    number = value.value
-    if isinstance(number, bool) or not isinstance(number, (int, float)):
-        return None, None
-    return target.id, V.constant(sign * number)
+    return target.id, V.constant(number)
+
+
+def _number(node: ast.expr) -> int | float | None:
+    """A number as it is written: ``3``, ``-0.5``, ``float("-inf")``."""
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        number = _number(node.operand)
+        return None if number is None else -number
+    if isinstance(node, ast.Constant):
+        literal = node.value
+        return literal if isinstance(literal, (int, float)) and not isinstance(literal, bool) else None
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id != "float":
+        return None
+    if len(node.args) != 1 or node.keywords or not isinstance(node.args[0], ast.Constant):
+        return None
+    try:
+        return float(node.args[0].value) if isinstance(node.args[0].value, str) else None
+    except ValueError:
+        return None
 
 
 def called_under_device(tree: ast.Module) -> frozenset[str]:

@@ -223,6 +223,7 @@ def constant_move(site: Site, found: Movement) -> Fix | None:
     same_order(site, constant, trust)
     for reason in constant.reasons:
         trust.require(False, reason)
+    trust.no_tensor(found.root_callee, site.value(root.args[0]), root.args[0])
     try:
         device = _device_argument(site, found, trust)
         record = site.module.call_of(root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import re
 
 from h2dlint.analysis import values as V
@@ -11,7 +12,7 @@ from h2dlint.analysis.values import Kind, Value
 from h2dlint.model import Confidence, Span
 from h2dlint.rules.host_indices import HostIndex, host_indices, put_indices
 from h2dlint.rules.place import Case, Place
-from h2dlint.rules.rewriter import Rewriter
+from h2dlint.rules.rewriter import Rewriter, whole
 from h2dlint.rules.site import SubscriptSite
 from h2dlint.rules.trust import Trust
 
@@ -39,6 +40,7 @@ def weigh_tensor(place: Place, node: ast.expr, case: Case, doubted: bool = False
         return False
     code = place.code(node)
     function = place.record.function
+    part = whole(place, node)
     hardware = place.module.other_hardware(function)
     if mask == V.CUDA:
         case.say(f"tensor: {code}: on CUDA" + (f", {value.why}" if value.why else ""), value.confidence)
@@ -48,7 +50,7 @@ def weigh_tensor(place: Place, node: ast.expr, case: Case, doubted: bool = False
         case.say(f"tensor: {code}, on CUDA on one branch", min(Confidence.MEDIUM, value.confidence))
     elif _named_for_the_host(node):
         case.say(f"tensor: {code}, on the host by its name", Confidence.LOW)
-    elif not _made_there(place, value, case, code):
+    elif not _made_there(place, place.value(part), case, place.code(part)):
         near = "" if doubted else _speaks_of_devices(place)
         case.say(
             f"tensor: {code}, its device is not known" + (f"; {near}" if near else ""),
@@ -98,9 +100,13 @@ _FITS_EVERYWHERE = 448
 
 
 def require_fitting(trust: Trust, tensor: Value, scalar: Value) -> None:
-    """Assigning a scalar that a short float cannot hold gives inf, where ``fill_`` and ``torch.full`` raise."""
+    """Assigning a scalar that a short float cannot hold gives inf, where ``fill_`` and ``torch.full`` raise.
+
+    What is not finite is converted alike by all of them, in every dtype (measured).
+    """
     fits = scalar.only(Kind.BOOL) or (
-        isinstance(scalar.const, (int, float)) and abs(scalar.const) <= _FITS_EVERYWHERE
+        isinstance(scalar.const, (int, float))
+        and (abs(scalar.const) <= _FITS_EVERYWHERE or not math.isfinite(scalar.const))
     )
     trust.require(
         fits or tensor.dtype in _EXACT_DTYPES,

@@ -199,6 +199,7 @@ def pinned_upload(
     trust.stream()
     trust.device(mask, device)
     trust.data(value, data)
+    trust.no_tensor(site.record.callee, value, data)
     in_order(site, device, trust)
     trust.require(not site.hidden_arguments, "some arguments cannot be seen")
     if site.record.callee != "torch.tensor" and not pins_in_constructor(value):
@@ -293,6 +294,9 @@ def factory_upload(site: Site, constant: Constant, names: tuple[str, ...]) -> Fi
     same_order(site, constant, trust)
     for reason in constant.reasons:
         trust.require(False, reason)
+    data = site.argument(0, names[0])
+    if data is not None:
+        trust.no_tensor(site.record.callee, site.value(data), data)
     title = f"Make the tensor on the device with torch.{constant.function}"
     if site.call is None:
         return trust.fix(title)

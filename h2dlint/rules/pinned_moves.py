@@ -64,6 +64,8 @@ def trust_of(site: Site, found: Movement) -> Trust:
     what = "a tensor" if found.destination is not None else "a device"
     trust.require(found.move.sure, f"{_name(site, found)} is not proven to be {what}")
     trust.require(found.value.confidence is Confidence.HIGH, "the place of the tensor rests on weak evidence")
+    if found.root is not None and found.root.args:
+        trust.no_tensor(found.root_callee, site.value(found.root.args[0]), found.root.args[0])
     return trust
 
 

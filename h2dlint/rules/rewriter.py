@@ -15,6 +15,13 @@ from h2dlint.rules.trust import Trust
 from h2dlint.syntax.calls import CannotRewrite
 
 
+def whole(place: Place, node: ast.expr) -> ast.expr:
+    """The tensor that a part was taken of: both are on one device and of one dtype."""
+    while isinstance(node, ast.Subscript) and place.value(node.value).only(Kind.TENSOR):
+        node = node.value
+    return node
+
+
 class Rewriter:
     """Rewrites expressions that have to get to the device of a tensor, in place.
 
@@ -30,6 +37,7 @@ class Rewriter:
     def __init__(self, place: Place, tensor: ast.expr, trust: Trust) -> None:
         self._place, self._trust = place, trust
         torch = place.module.name_of_torch(place.record.function)
+        tensor = whole(place, tensor)
         if place.found is None or torch is None or not pure(place, tensor):
             raise CannotRewrite("the tensor cannot be named twice")
         self._torch = torch

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass, field
 
 from h2dlint.analysis import values as V
 from h2dlint.analysis.values import Kind, Value
 from h2dlint.model import Applicability, Confidence, Edit, Fix
 from h2dlint.rules.place import Place
+
+_FORWARD = re.compile(r"\b\w+\.forward\b")
+_TAKES_TENSORS = frozenset({"torch.as_tensor", "torch.asarray"})
 
 
 @dataclass(slots=True)
@@ -46,12 +50,69 @@ class Trust:
         self.require(value.only(V.UPLOADABLE | Kind.NONE), f"{name} is not proven to be host data")
         self.require(value.confidence is Confidence.HIGH, f"the kind of {name} rests on weak evidence")
 
+    def no_tensor(self, callee: str | None, value: Value, node: ast.expr) -> None:
+        """Only ``torch.tensor`` says that its data is no tensor; of others an annotation is a word against a deed.
+
+        Who writes ``as_tensor(x)`` expects tensors too, and a function that is annotated ``x: float`` is given them in
+        well-known libraries. What is written for a number or a list raises for a tensor.
+        """
+        if callee in _TAKES_TENSORS and value.why.startswith("parameter ") and not value.only(Kind.NDARRAY):
+            function = callee.rpartition(".")[2]
+            self.require(
+                False,
+                f"{function} takes tensors too, and {self.site.code(node)} is none by its annotation only",
+            )
+
     def fix(self, title: str, *edits: Edit | None) -> Fix:
         """The fix with the applicability that the reasons leave; without an edit, or in TorchScript, advice."""
         chosen = tuple(edit for edit in edits if edit is not None)
         if len(chosen) < len(edits) or self.site.module.scripted(self.site.record.function):
             chosen = ()
+        if any("pin_memory" in edit.content for edit in chosen) and self._pins_otherwise(chosen):
+            forward = self._forward()
+            self.require(not forward, f"torch.compile, which may be given {forward}, raises for pin_memory()")
         if not chosen:
             return Fix(Applicability.DISPLAY, title, reasons=tuple(self.reasons))
         kind = Applicability.UNSAFE if self.reasons else Applicability.SAFE
         return Fix(kind, title, chosen, tuple(self.reasons))
+
+    def _forward(self) -> str:
+        """The ``forward`` of a module that the site belongs to: who compiles it does so from another file."""
+        record, module = self.site.record, self.site.module
+        function = record.function
+        while function is not None and function.parent is not None and function.owner is None:
+            function = function.parent
+        if function is not None and function.short == "forward":
+            return function.name
+        reached = _FORWARD.search(module.context(record)[1])
+        return reached.group() if reached is not None else ""
+
+    def _pins_otherwise(self, edits: tuple[Edit, ...]) -> bool:
+        """The edits pin in another way than ``torch.tensor(.., pin_memory=True)``.
+
+        That is the only one that torch.compile takes; for the others it raises (torch 2.11, H200).
+        """
+        source = self.site.module.source
+        node = self.site.record.node
+        first = min([node.lineno, *(edit.span.line for edit in edits)])
+        last = max([node.end_lineno or first, *(edit.span.end_line for edit in edits)])
+        start = source.offset(first, 1)
+        ends = source.line_starts
+        old = new = source.text[start : ends[last] if last < len(ends) else None]
+        for edit in sorted(edits, key=lambda e: (e.span.line, e.span.column), reverse=True):
+            span = edit.span
+            here = source.offset(span.line, span.column) - start
+            new = new[:here] + edit.content + new[source.offset(span.end_line, span.end_column) - start :]
+        return _other_pins(new) > _other_pins(old)
+
+
+def _other_pins(text: str) -> int:
+    """How often code pins memory otherwise than by an argument of ``tensor``."""
+    count = text.count(".pin_memory()")
+    for match in re.finditer(r"\bpin_memory=True\b", text):
+        depth, at = 0, match.start() - 1
+        while at >= 0 and not (text[at] == "(" and depth == 0):
+            depth += (text[at] in ")]}") - (text[at] in "([{")
+            at -= 1
+        count += not re.search(r"\btensor$", text[: max(at, 0)])
+    return count

@@ -247,10 +247,12 @@ def library(
 
     def verify(key: str, seconds: float) -> dict[str, Any]:
         result, options = where / f"{key}.json", VERIFIED[key]
-        arguments = ["verify", "--isolated", "--no-bisect", "--timeout", "120", *options, *chosen]
-        done = h2dlint([*arguments, "--json", str(result), "--", *program], where, min(420, seconds))
+        arguments = ["verify", "--isolated", "--max-runs", "8", "--timeout", "200", *options, *chosen]
+        # Only what a fix changes shall differ from run to run.
+        command = [*program, "--deterministic"]
+        done = h2dlint([*arguments, "--json", str(result), "--", *command], where, min(420, seconds))
         what = " ".join(chosen) if "--package" in chosen else "--path .."
-        shown = f"h2dlint verify {' '.join(options)} {what} -- python lib_{name}.py"
+        shown = f"h2dlint verify {' '.join(options)} {what} -- python lib_{name}.py --deterministic"
         return {key: {"shown_command": shown, **figures_of_verdict(result, done)}}
 
     steps: dict[str, Step] = {"trace": trace}

@@ -57,6 +57,9 @@ FIRST = ("trace", "verify", "plain and traced")
 
 ASSUME = ("--isolated", "--assume-cuda")
 REPEATS = 4
+MODELS = ("1b", "7b")
+"""Sizes that the decoding loop is run with: one that the host cannot keep up with, and one that it can."""
+TURNS = 2
 
 
 class Budget:
@@ -166,13 +169,19 @@ def verify_reference(folder: Path, path: Path, budget: Budget) -> Report:
 
 def decode_loop(folder: Path, path: Path, budget: Budget, verified: Iterable[str]) -> Report:
     """The decoding loop: under ``verify``, and plainly, as it is and with the fixes written to a copy."""
-    hashes = [make_hash(PROGRAMS / name, CODE) for name in ("decode.py", "engine")]
-    variants = {" ".join(VERIFIED[key]): ("--isolated", *VERIFIED[key]) for key in verified}
+    hashes = [make_hash(PROGRAMS / name, CODE) for name in ("decode.py", "driving.py", "engine")]
+    variants = {
+        f"{model}, {' '.join(VERIFIED[key])}": (model, ("--isolated", *VERIFIED[key]))
+        for key in verified
+        for model in MODELS
+    }
     report = Report(path, ((name, step) for name in variants for step in ("verify", "plain")))
     before = bench(folder / "before")
-    program = ["python", "decode.py"]
-    plain: list[dict[str, Any]] = []  # of the program as it is: run for the first variant
-    for number, (name, options) in enumerate(variants.items()):
+    plain: dict[str, list[dict[str, Any]]] = {
+        model: [] for model in MODELS
+    }  # of the program as it is: run once
+    for number, (name, (model, options)) in enumerate(variants.items()):
+        program = ["python", "decode.py", "--model", model]
         if budget.fits("verify"):
             out = folder / f"decode{number}.json"
             arguments = [
@@ -202,19 +211,19 @@ def decode_loop(folder: Path, path: Path, budget: Budget, verified: Iterable[str
         if fixed.returncode not in (0, 1):
             report.add(name, "plain", {"hashes": hashes, "plain": {"failed": fixed.tail}})
             continue
-        for figures in plain_runs(before, after, plain, budget):
+        for figures in plain_runs(before, after, model, plain[model], budget):
             report.add(name, "plain", {"hashes": hashes, "plain": figures})
     pages = os.environ.get("H2DLINT_GPU_PAGES")
     if pages and budget.fits("verify"):
         page = Path(pages).absolute() / "decode.html"
         page.parent.mkdir(parents=True, exist_ok=True)
-        traced = ["trace", "-q", *ASSUME, "--html", str(page), "--", *program]
+        traced = ["trace", "-q", *ASSUME, "--html", str(page), "--", "python", "decode.py"]
         h2dlint(traced, cwd=before, timeout=budget.limit(120))
     return report
 
 
 def plain_runs(
-    before: Path, after: Path, plain: list[dict[str, Any]], budget: Budget
+    before: Path, after: Path, model: str, plain: list[dict[str, Any]], budget: Budget
 ) -> Iterable[dict[str, Any]]:
     """Both versions without any recorder, taking turns; the medians so far, whenever both have run.
 
@@ -222,16 +231,18 @@ def plain_runs(
     taken from a profile, the time of a step from steps that are not profiled, and what is left of it is idle.
 
     Args:
+        model: the size, for ``decode.py``.
         plain: runs of the program as it is; those that are there already are not run again.
     """
     seen: dict[str, list[dict[str, Any]]] = {"before": plain, "after": []}
-    for turn in range(2):
+    for turn in range(TURNS):
         for name, where in (("before", before), ("after", after)):
             if len(seen[name]) > turn:
                 continue
             if not budget.fits("plain"):
                 return
-            done = shell([sys.executable, "decode.py", "--busy"], cwd=where, timeout=budget.limit(120))
+            command = [sys.executable, "decode.py", "--busy", "--model", model]
+            done = shell(command, cwd=where, timeout=budget.limit(120))
             budget.took("plain", done.wall_s)
             lines = done.json_lines("steps_per_s")
             if not lines:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import sys
 import time
@@ -60,6 +61,9 @@ def main(description: str | None) -> None:
     parser = options(description)
     parser.add_argument("--only", action="append", default=[], metavar="FEATURE")
     parser.add_argument("--repeat", type=int, default=1, help="runs of each feature")
+    parser.add_argument(
+        "--deterministic", action="store_true", help="have torch take the deterministic algorithms"
+    )
     chosen = parser.parse_args()
     unknown = sorted({*chosen.only} - {*_features})
     if unknown:
@@ -69,6 +73,10 @@ def main(description: str | None) -> None:
     # The point of the runs is to compare bits, so the library may not pick another algorithm each time.
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
+    if chosen.deterministic:
+        # Sums by atomic additions differ from run to run, some of them so rarely that two runs do not show it.
+        os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+        torch.use_deterministic_algorithms(True, warn_only=True)
     failed, seconds = {}, {}
     for name in chosen.only or _features:
         began = time.perf_counter()

@@ -96,7 +96,6 @@ def similar(device, tiny):
     names = "cos_sim dot_score manhattan_sim euclidean_sim"
     made = [getattr(util, name)(first, second) for name in names.split()]
     made += [getattr(util, f"pairwise_{n}")(first, first) for n in names.split()]
-    made.append(util.cos_sim(first, [[0.5] * 8]))
     return [*made, util.truncate_embeddings(first, 4), util.normalize_embeddings(first)]
 
 

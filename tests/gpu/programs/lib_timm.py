@@ -81,7 +81,6 @@ def transformers(device, tiny):
 @feature
 def relative(device, tiny):
     made = [
-        L.resize_rel_pos_bias_table(torch.rand(27 * 27 + 3, 4, device=device), (15, 15), (844, 4)),
         L.resize_rel_pos_bias_table_simple(torch.rand(27 * 27, 4, device=device), (15, 15), (841, 4)),
     ]
     made.append(run("samvit_base_patch16", device, img_size=64, depth=2, embed_dim=48, num_heads=3))
@@ -287,6 +286,7 @@ def distilled(device, tiny):
     taught = timm.create_model("resnet10t", num_classes=5)
     teacher = DistillationTeacher(taught, num_classes=5, in_chans=3, device=device)
     student = timm.create_model("mobilenetv3_small_050", num_classes=5).to(device)
+    teacher = teacher.to(device)
     task = LogitDistillationTask(student, teacher, device=device)
     return task(picture(device, tiny), torch.randint(0, 5, (2,), device=device))["loss"].detach()
 

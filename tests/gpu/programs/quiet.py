@@ -20,8 +20,8 @@ from torch.nn.functional import cross_entropy
 def train(device: torch.device, steps: int, size: int, batch: int) -> list[torch.Tensor]:
     """Train a perceptron; the next batch is uploaded while the device works on this one."""
     seed()
-    layers = [layer for _ in range(8) for layer in (nn.Linear(size, size), nn.LayerNorm(size), nn.GELU())]
     with torch.device(device):
+        layers = [layer for _ in range(8) for layer in (nn.Linear(size, size), nn.LayerNorm(size), nn.GELU())]
         model = nn.Sequential(*layers, nn.Linear(size, 10))
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=device.type == "cuda")
     pinned = device.type == "cuda"
@@ -62,7 +62,7 @@ def decode(device: torch.device, steps: int, size: int, batch: int) -> torch.Ten
 
 def main() -> bool:
     parser = options(__doc__)
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=4000)
     chosen = parser.parse_args()
     device = torch.device(chosen.device)
     steps, size, batch = (5, 32, 4) if chosen.tiny else (chosen.steps, 512, 256)

@@ -24,6 +24,13 @@ class ModelConfig:
     """Pages of the longest sequence."""
 
 
+SIZES = {
+    "1b": ModelConfig(),
+    "7b": ModelConfig(hidden_size=4096, intermediate_size=11008, num_layers=32, num_heads=32, num_kv_heads=8),
+}
+"""Sizes of common models: of the smaller one a step is short work for a large GPU."""
+
+
 class RMSNorm(nn.Module):
     def __init__(self, size: int):
         super().__init__()

@@ -19,7 +19,9 @@ class Readback:
     def __init__(self, lag: int, size: int, device: torch.device):
         self.cuda = device.type == "cuda"
         self.lag = lag
-        self.buffers = [torch.empty(size, dtype=torch.int64, pin_memory=self.cuda) for _ in range(lag + 1)]
+        # A step pushes twice where a prompt comes in; none of it may be written over before it was looked at.
+        number = lag + 2
+        self.buffers = [torch.empty(size, dtype=torch.int64, pin_memory=self.cuda) for _ in range(number)]
         self.pending = deque()
         self.steps = 0
 
