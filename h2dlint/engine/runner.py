@@ -17,7 +17,7 @@ from h2dlint.engine.files import Discovery, SourceFile
 from h2dlint.engine.memory import rare_collections
 from h2dlint.engine.plan import Plan, RuleSet, installed_rules, plan_for
 from h2dlint.engine.quiet import quiet
-from h2dlint.engine.results import FileResult, Hidden, Report
+from h2dlint.engine.results import FileResult, Hidden, Report, Silenced
 from h2dlint.engine.screen import NEEDED
 from h2dlint.engine.settings import Settings
 from h2dlint.engine.suppressions import Verdict, apply_suppressions, may_suppress
@@ -164,6 +164,7 @@ def make_report(results: Iterable[FileResult], errors: Iterable[FileError] = ())
         suppressed=sum(result.suppressed for result in ordered),
         checked=len(ordered),
         notes=tuple(note for result in ordered for note in result.notes),
+        silenced=tuple(silenced for result in ordered for silenced in result.silenced),
     )
 
 
@@ -310,16 +311,15 @@ def _sort_out(
     verdict = Verdict(tuple(findings))
     # Without findings the comments matter only where they name our rules: one of them may be unused.
     if may_suppress(data) if findings else _names_us(data):
-        verdict = apply_suppressions(source, path, findings, plan.names)
+        verdict = apply_suppressions(source, path, findings, plan.names, settings.require_reason)
     hidden: Counter[str] = Counter()
     shown: list[Finding] = []
     for finding in verdict.kept:
-        if finding.context is Context.COLD and not settings.cold:
-            hidden["cold"] += 1
-        elif finding.confidence < settings.min_confidence:
-            hidden["low_confidence"] += 1
-        else:
+        reason = _hides(settings, finding)
+        if reason is None:
             shown.append(finding)
+        else:
+            hidden[reason] += 1
     return FileResult(
         path,
         tuple(shown),
@@ -327,7 +327,19 @@ def _sort_out(
         suppressed=len(verdict.suppressed),
         suppressions=verdict.suppressions,
         notes=verdict.notes,
+        silenced=tuple(
+            Silenced(finding, verdict.suppressions[number])
+            for finding, number in verdict.suppressed
+            if _hides(settings, finding) is None
+        ),
     )
+
+
+def _hides(settings: Settings, finding: Finding) -> str | None:
+    """Which filter leaves a finding out."""
+    if finding.context is Context.COLD and not settings.cold:
+        return "cold"
+    return "low_confidence" if finding.confidence < settings.min_confidence else None
 
 
 def _names_us(data: bytes) -> bool:

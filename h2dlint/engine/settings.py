@@ -89,6 +89,14 @@ class Settings:
     follow_imports: bool = True
     """Look at the project's other files: what imported names are, and what calls what."""
     output_format: str | None = None
+    baseline: str | None = None
+    """Absolute path of the file with the findings that are known."""
+    require_reason: bool = False
+    """A suppression comment without a reason has no effect."""
+    warn_unused_suppressions: bool = False
+    """Report suppression comments that silence nothing."""
+    extended: tuple[Selection, ...] = ()
+    """The layers of the configuration files that this one extends, lowest first."""
     options: Options = field(default_factory=Options)
     config_file: str | None = None
     nested: FolderSettings | None = field(default=None, compare=False, repr=False)
