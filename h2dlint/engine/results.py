@@ -15,10 +15,12 @@ class Hidden:
         cold: findings in cold code (shown with ``--cold``).
         low_confidence: findings below the least confidence (shown with ``--min-confidence low``).
             A finding that both filters hide counts here only when it is not cold.
+        unchanged: findings on lines that did not change (with ``--diff-only``).
     """
 
     cold: int = 0
     low_confidence: int = 0
+    unchanged: int = 0
 
 
 @dataclass(frozen=True, slots=True, order=True)

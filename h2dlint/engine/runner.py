@@ -21,6 +21,7 @@ from h2dlint.engine.results import FileResult, Hidden, Report, Silenced
 from h2dlint.engine.screen import NEEDED
 from h2dlint.engine.settings import Settings
 from h2dlint.engine.suppressions import Verdict, apply_suppressions, may_suppress
+from h2dlint.engine.unused import unused_notes
 from h2dlint.model import Context, ErrorKind, FileError, Finding
 from h2dlint.syntax.source import SourceText
 
@@ -72,11 +73,14 @@ def lint_source(
     plan = plan_for(settings, rule_set) if rule_set is not None else None
     if rule_set is None or plan is None or not plan.screen.passes(data):
         broken = _parse_error(source, path) if len(data) <= ALWAYS_PARSED else None
+        if broken is None and settings.warn_unused_suppressions and _names_us(data):
+            plan = plan or plan_for(settings, rules or installed_rules())
+            return replace(_sort_out(source, path, data, (), plan, settings, location), screened_out=True)
         return FileResult(path, errors=(broken,) if broken is not None else (), screened_out=True)
     found = _check(source, path, plan, rule_set, settings, location or Path(path), projects)
     if isinstance(found, FileError):
         return _failed(path, found)
-    return _sort_out(source, path, data, _distinct(found), plan, settings)
+    return _sort_out(source, path, data, _distinct(found), plan, settings, location)
 
 
 def lint_files(
@@ -160,6 +164,7 @@ def make_report(results: Iterable[FileResult], errors: Iterable[FileError] = ())
         hidden=Hidden(
             sum(result.hidden.cold for result in ordered),
             sum(result.hidden.low_confidence for result in ordered),
+            sum(result.hidden.unchanged for result in ordered),
         ),
         suppressed=sum(result.suppressed for result in ordered),
         checked=len(ordered),
@@ -305,13 +310,23 @@ def _distinct(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def _sort_out(
-    source: SourceText, path: str, data: bytes, findings: Sequence[Finding], plan: Plan, settings: Settings
+    source: SourceText,
+    path: str,
+    data: bytes,
+    findings: Sequence[Finding],
+    plan: Plan,
+    settings: Settings,
+    location: Path | None,
 ) -> FileResult:
     """Apply suppressions, then the filters on context and confidence."""
     verdict = Verdict(tuple(findings))
     # Without findings the comments matter only where they name our rules: one of them may be unused.
     if may_suppress(data) if findings else _names_us(data):
         verdict = apply_suppressions(source, path, findings, plan.names, settings.require_reason)
+    notes = list(verdict.notes)
+    if settings.warn_unused_suppressions:
+        ran = {rule.code for rule in plan.rules_for(location or Path(path))}
+        notes += unused_notes(path, verdict.suppressions, ran, plan.names)
     hidden: Counter[str] = Counter()
     shown: list[Finding] = []
     for finding in verdict.kept:
@@ -326,7 +341,7 @@ def _sort_out(
         hidden=Hidden(hidden["cold"], hidden["low_confidence"]),
         suppressed=len(verdict.suppressed),
         suppressions=verdict.suppressions,
-        notes=verdict.notes,
+        notes=tuple(notes),
         silenced=tuple(
             Silenced(finding, verdict.suppressions[number])
             for finding, number in verdict.suppressed
