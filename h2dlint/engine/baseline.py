@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from h2dlint.engine.errors import ConfigError
 from h2dlint.engine.results import FileResult, Silenced
-from h2dlint.engine.sieve import lines
+from h2dlint.engine.sieve import decoded, lines
 from h2dlint.model import Finding
 from h2dlint.syntax.normal import normal, shortened
 from h2dlint.syntax.source import SourceText
@@ -75,7 +75,7 @@ class Baseline:
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise ConfigError(f"{path} is not a baseline of h2dlint") from error
 
-    def matcher(self, location: Path) -> Callable[[FileResult, SourceText | None], FileResult]:
+    def matcher(self, location: Path) -> Callable[[FileResult, bytes], FileResult]:
         """What tells the known findings of one file from the others.
 
         Called again for what fixes make of the file, it takes those for known whose statements only changed because
@@ -88,8 +88,11 @@ class Baseline:
         known = self.entries.get(name, Counter())
         first: list[tuple[Counter[tuple[str, str]], set[Entry]]] = []
 
-        def match(result: FileResult, source: SourceText | None) -> FileResult:
-            room, old, new = Counter(known), [], []
+        def match(result: FileResult, data: bytes) -> FileResult:
+            room = Counter(known)
+            old: list[tuple[Finding, Entry]] = []
+            new: list[tuple[Finding, Entry]] = []
+            source = decoded(data) if result.findings else None
             for finding in result.findings:
                 entry = entry_of(finding, source)
                 (old if room[entry] > 0 else new).append((finding, entry))
@@ -127,16 +130,15 @@ class Baseline:
             if left is None:
                 there = os.path.lexists(location) or not covered(Path(os.path.normpath(location)))
                 left = known if there else Counter()
-            for entry, count in sorted(known.items()):
-                if count > left[entry]:
-                    gone.append((name, entry, count - left[entry]))
+            # Of some a fix changed the statement: they are still there.
+            changed = Counter(entry[:2] for entry in (left - known).elements())
+            for entry, count in sorted((known - left).items()):
+                same = min(count, changed[entry[:2]])
+                changed[entry[:2]] -= same
+                if count > same:
+                    gone.append((name, entry, count - same))
             if left:
                 entries[name] = left
-        if sum(count for _, _, count in gone) <= sum(
-            (left - self.entries[name]).total() for name, left in entries.items()
-        ):
-            # As many statements changed as went: the findings are still there.
-            gone = []
         return Baseline(self.path, entries), gone
 
     def taking(self, findings: Iterable[Finding], source: Source, places: Places) -> Baseline:

@@ -6,13 +6,13 @@ what a check leaves out is not fixed either.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from h2dlint.engine.results import FileResult, Hidden, Report
+from h2dlint.engine.results import FileResult, Hidden, Report, Silenced
 from h2dlint.model import Finding
 from h2dlint.syntax.source import DecodeError, SourceText
 
@@ -50,10 +50,9 @@ class Sieve:
         match = known.matcher(location) if known is not None else None
 
         def sift(result: FileResult, now: bytes) -> FileResult:
-            source = _decoded(now)
             if match is not None and not result.errors:
-                result = match(result, source)
-            if self.changes is not None:
+                result = match(result, now)
+            if self.changes is not None and (result.findings or result.silenced):
                 result = self._touched(result, location, data, now)
             return result
 
@@ -69,26 +68,27 @@ class Sieve:
         return replace(result, findings=kept, silenced=silenced, hidden=hidden)
 
 
-def sift_report(
-    report: Report, sieve: Sieve, places: Mapping[str, Path], clean: Sequence[str] = ()
-) -> Report:
+def sift_report(report: Report, sieve: Sieve, places: Mapping[str, Path]) -> Report:
     """A report without what a sieve leaves out.
 
     Args:
         report: of a run that fixed nothing.
         sieve: what to leave out.
-        places: path as reports show it to location.
-        clean: paths of files that were checked and of which the report says nothing; a baseline has to know.
+        places: path as reports show it to location, of every file that was checked.
+
+    Raises:
+        ConfigError: a baseline cannot be read, or a file is not where git is asked.
     """
-    findings, silenced, unchanged = [], [], 0
+    findings: list[Finding] = []
+    silenced: list[Silenced] = []
+    unchanged = 0
     found = {path: tuple(group) for path, group in groupby(report.findings, lambda finding: finding.path)}
     quiet = {path: tuple(group) for path, group in groupby(report.silenced, lambda each: each.finding.path)}
     broken = {error.path for error in report.errors}
-    for path in sorted({*found, *quiet, *clean} - broken):
+    for path in sorted(places.keys() - broken):
         data = _read(places[path]) if path in found or path in quiet else b""
         result = FileResult(path, found.get(path, ()), silenced=quiet.get(path, ()))
-        if path in places:
-            result = sieve.of(places[path], data)(result, data)
+        result = sieve.of(places[path], data)(result, data)
         findings += result.findings
         silenced += result.silenced
         unchanged += result.hidden.unchanged
@@ -112,7 +112,8 @@ def _read(location: Path) -> bytes:
         return b""
 
 
-def _decoded(data: bytes) -> SourceText | None:
+def decoded(data: bytes) -> SourceText | None:
+    """The text of a file, if it is one."""
     try:
         return SourceText.from_bytes(data)
     except DecodeError:
