@@ -195,6 +195,8 @@ def _reporter(job: Job, settings: Settings) -> type[Reporter]:
     name = job.output_format or settings.output_format or default
     if name not in FORMATS:
         raise Failure(f'unknown output format "{name}"; there are {", ".join(FORMATS)}')
+    if job.statistics and not FORMATS[name].has_statistics:
+        raise Failure(f"--statistics cannot be written as {name}; there are full, concise and json")
     return FORMATS[name]
 
 
@@ -209,6 +211,15 @@ def _verdict(
             return fix_files(found, settings, write=job.fixing, progress=progress, sieve=sieve)
         cache = None if job.no_cache else cache_folder(job.cache_dir, settings)
         return lint_files(found, settings, progress, jobs=job.jobs or cores(), cache=cache), ()
+
+
+def repository_top(folder: Path, settings: Settings) -> Path:
+    """The top of the repository that a folder is in; else the root of the project, or the folder."""
+    for parent in (folder, *folder.parents):
+        if (parent / ".git").exists():
+            return parent
+    root = Path(settings.root)
+    return root if folder.is_relative_to(root) else folder
 
 
 def cache_folder(given: Path | None, settings: Settings) -> Path:
@@ -274,6 +285,8 @@ def deliver(
         min_confidence=settings.min_confidence,
         traced=traced,
         names=rule_names() if job.fix_table else {},
+        folder=Path.cwd().as_posix(),
+        top=repository_top(Path.cwd(), settings).as_posix(),
     )
     reporter = _reporter(job, settings)(view, sources)
     output.write(reporter.statistics(report) if job.statistics else reporter.report(report))
