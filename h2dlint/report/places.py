@@ -37,7 +37,7 @@ def shown_path(path: str, view: View) -> str:
 def uri(path: str) -> str:
     """A relative or absolute path as a reference that a URI parser reads back to the same bytes."""
     quoted = quote_from_bytes(os.fsencode(path), safe="/-._~!$&'()*+,;=@")
-    return f"file://{'' if quoted.startswith('/') else '/'}{quoted}" if _absolute(path) else quoted
+    return f"file:{'//' if quoted.startswith('/') else '///'}{quoted}" if _absolute(path) else quoted
 
 
 def _absolute(path: str) -> bool:
