@@ -19,7 +19,7 @@ from h2dlint.engine.errors import ConfigError
 from h2dlint.engine.results import FileResult, Silenced
 from h2dlint.engine.sieve import decoded, lines
 from h2dlint.model import Finding
-from h2dlint.syntax.normal import normal, shortened
+from h2dlint.syntax.normal import normal, shortened, squeezed
 from h2dlint.syntax.source import SourceText
 
 VERSION = 1
@@ -86,6 +86,7 @@ class Baseline:
         """
         name = self._name(location)
         known = self.entries.get(name, Counter())
+        stored = {_loose(entry): entry for entry in known}
         first: list[tuple[Counter[tuple[str, str]], set[Entry]]] = []
 
         def match(result: FileResult, data: bytes) -> FileResult:
@@ -95,6 +96,7 @@ class Baseline:
             source = decoded(data) if result.findings else None
             for finding in result.findings:
                 entry = entry_of(finding, source)
+                entry = stored.get(_loose(entry), entry)
                 (old if room[entry] > 0 else new).append((finding, entry))
                 room[entry] -= 1
             if first:
@@ -196,13 +198,20 @@ def statement_of(finding: Finding, source: SourceText | None) -> str:
 
 def _read(rows: Any) -> Counter[Entry]:
     found: Counter[Entry] = Counter()
+    known: dict[Entry, Entry] = {}
     for row in rows:
         values = (row["code"], row["function"], row["statement"])
         count = row.get("count", 1)
         if not all(isinstance(value, str) for value in values) or type(count) is not int or count < 1:
             raise ValueError(row)
-        found[Entry(*values)] += count
+        entry = Entry(*values)
+        found[known.setdefault(_loose(entry), entry)] += count
     return found
+
+
+def _loose(entry: Entry) -> Entry:
+    """What two entries have in common that differ in parentheses alone."""
+    return entry._replace(statement=squeezed(entry.statement))
 
 
 def _rows(known: Counter[Entry]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from urllib.parse import quote_from_bytes
 
 from h2dlint.model import Finding
 from h2dlint.report.base import Sources, View
-from h2dlint.syntax.normal import normal
+from h2dlint.syntax.normal import normal, squeezed
 
 
 def repository_path(path: str, view: View) -> str | None:
@@ -62,7 +62,8 @@ def fingerprints(findings: Iterable[Finding], view: View, sources: Sources) -> I
             first, last = finding.statement
             if (first, last) == (0, 0):
                 first, last = finding.span.line, finding.span.end_line
-            statement = normal("\n".join(source.line_text(line) for line in range(first, last + 1)))
+            text = "\n".join(source.line_text(line) for line in range(first, last + 1))
+            statement = squeezed(normal(text))
         base = digest(finding.code, shown_path(finding.path, view), finding.function or "", statement)
         seen[base] += 1
         yield base if seen[base] == 1 else digest(base, str(seen[base]))

@@ -129,6 +129,8 @@ class SarifReporter(Reporter):
         if finding.gain is not None and finding.gain.negated_by_line is not None:
             places.append(("the host waits here anyway", finding.gain.negated_by_line))
         for text, line in places:
+            if finding.span.line <= line <= finding.span.end_line:
+                continue  # It says where the finding is.
             if 1 <= line <= most or source is None:
                 place = self._location(finding.path, {"startLine": line})
                 found.append((text, {**place, "message": {"text": escape(text)}}))

@@ -19,6 +19,9 @@ _TOKEN = re.compile(
 )
 _STRING = re.compile(r"""([a-zA-Z]*)("{3}|'{3}|"|')(.*)\2\Z""", re.DOTALL)
 
+_DIGEST = re.compile(r"\.\.\. ([0-9a-f]{16})\Z")
+_PARENTHESES = str.maketrans("", "", "()")
+
 
 def normal(text: str) -> str:
     """Python source on one line, without comments, blanks that do not matter, and the choice of quotes.
@@ -45,11 +48,20 @@ def normal(text: str) -> str:
 
 
 def shortened(text: str, most: int = 200) -> str:
-    """The text, or where it is longer than ``most`` its beginning and a digest of all of it."""
-    if len(text) <= most:
+    """A normal text, or where it is longer than ``most`` its beginning and a digest of all of it."""
+    if len(squeezed(text)) <= most:
         return text
-    digest = hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:16]
+    digest = hashlib.sha256(squeezed(text).encode("utf-8", "backslashreplace")).hexdigest()[:16]
     return f"{text[: most - 20]}... {digest}"
+
+
+def squeezed(text: str) -> str:
+    """A normal text without parentheses, which formatters put around what does not fit a line; no code any more.
+
+    Of a shortened text its digest, which is the same where only parentheses differ.
+    """
+    digest = _DIGEST.search(text)
+    return digest[1] if digest is not None else text.translate(_PARENTHESES)
 
 
 def _wordy(character: str) -> bool:

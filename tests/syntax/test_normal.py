@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from h2dlint.syntax.normal import normal, shortened
+from h2dlint.syntax.normal import normal, shortened, squeezed
 
 
 @pytest.mark.parametrize(
@@ -70,3 +70,11 @@ def test_long_texts_are_told_apart_by_a_digest() -> None:
     assert len(shortened(one)) == 200
     assert shortened(one) != shortened(other)
     assert shortened("short") == "short"
+
+
+def test_parentheses_that_a_formatter_adds() -> None:
+    long = " + ".join(f"f(a{n}, b)" for n in range(40))
+    for text in ("torch.tensor(a, d)", long):
+        one, other = (shortened(normal(each)) for each in (f"x = {text}", f"x = (\n    {text}\n)"))
+        assert squeezed(one) == squeezed(other)
+        assert squeezed(one) != squeezed(shortened(normal(f"y = {text}")))
