@@ -67,10 +67,11 @@ def add_noqa(
 
 
 def same_program(before: str, after: str) -> bool:
-    """Whether two texts are the same but for comments."""
+    """Whether two texts are the same but for comments at the ends of lines."""
     with quiet():
         try:
-            return ast.dump(ast.parse(before)) == ast.dump(ast.parse(after))
+            trees = (ast.dump(ast.parse(text), include_attributes=True) for text in (before, after))
+            return next(trees) == next(trees)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return False
 
