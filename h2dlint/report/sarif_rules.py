@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import Any
 
 from h2dlint.model import Effect
@@ -16,7 +15,6 @@ _TAGS = {Effect.HAZARD: ["correctness", "pytorch", "cuda"]}
 _MARKER = re.compile(r"\n?<!--.*?-->\n?", re.DOTALL)
 
 
-@cache
 def rules_by_code() -> dict[str, Rule]:
     """Every rule there is."""
     return {rule.code: rule for rule in all_rules()}
