@@ -102,10 +102,21 @@ def make_sieve(job: Job, settings: Settings, found: Discovery) -> tuple[Sieve | 
         if job.diff_only is not None:
             from h2dlint.engine.changed import changes_since
 
-            changes = changes_since(job.diff_only, Path(settings.root))
+            changes = changes_since(job.diff_only, Path(settings.root), _git_environment())
     except ConfigError as error:
         raise Failure(str(error)) from error
     return (Sieve(baselines, changes) if use else Sieve(changes=changes)), baselines
+
+
+def _git_environment() -> dict[str, str]:
+    """The environment for git, in English.
+
+    In a hook git may have set the repository without the working tree; a folder below would then count as its top.
+    """
+    given = dict(os.environ)
+    if "GIT_WORK_TREE" not in given:
+        given.pop("GIT_DIR", None)
+    return {**given, "LC_ALL": "C"}
 
 
 def shrink(job: Job, baselines: Baselines, cwd: Path) -> None:

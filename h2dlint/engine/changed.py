@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -83,7 +83,7 @@ class Changes:
         return (found if before == now else _moved(found, before, now)).touch
 
 
-def changes_since(revision: str, folder: Path) -> Changes:
+def changes_since(revision: str, folder: Path, environment: Mapping[str, str] | None = None) -> Changes:
     """What changed since the commit that a revision and the checked-out one have in common.
 
     Staged, unstaged and untracked files count. A renamed file counts where its text changed.
@@ -91,21 +91,22 @@ def changes_since(revision: str, folder: Path) -> Changes:
     Args:
         revision: a branch, tag or commit.
         folder: any in the working tree.
+        environment: for git; that of the process when not given.
 
     Raises:
         ConfigError: no git, no repository, no such revision, or nothing in common with it.
     """
-    top = Path(os.fsdecode(_git(folder, "rev-parse", "--show-toplevel").rstrip(b"\n"))).resolve()
-    commit = _commit(top, revision)
-    head = _git(top, "rev-parse", "--verify", "--quiet", "HEAD", fails=True).strip().decode()
+    top = Path(os.fsdecode(_Git(folder, environment)("rev-parse", "--show-toplevel").rstrip(b"\n"))).resolve()
+    git = _Git(top, environment)
+    commit = _commit(git, revision)
+    head = git("rev-parse", "--verify", "--quiet", "HEAD", fails=True).strip().decode()
     base = commit
     if head:
-        base = _git(top, "merge-base", commit, head, fails=True).strip().decode()
+        base = git("merge-base", commit, head, fails=True).strip().decode()
         if not base:
-            hint = "fetch more history" if _is_shallow(top) else "they are unrelated"
+            hint = "fetch more history" if _is_shallow(git) else "they are unrelated"
             raise ConfigError(f"--diff-only: {revision} and HEAD have no commit in common ({hint})")
-    diff = _git(
-        top,
+    diff = git(
         "-c",
         "core.quotePath=true",
         "diff",
@@ -123,7 +124,7 @@ def changes_since(revision: str, folder: Path) -> Changes:
         "--",
     )
     files = parse_diff(diff)
-    untracked = _git(top, "ls-files", "--others", "--exclude-standard", "-z")
+    untracked = git("ls-files", "--others", "--exclude-standard", "-z")
     files.update((os.fsdecode(name), EVERYTHING) for name in untracked.split(b"\0") if name)
     return Changes(top, files, revision)
 
@@ -183,37 +184,50 @@ def _moved(changed: Lines, before: bytes, now: bytes) -> Lines:
     return moved
 
 
-def _commit(top: Path, revision: str) -> str:
+def _commit(git: _Git, revision: str) -> str:
     wanted = f"{revision}^{{commit}}"
-    found = _git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", wanted, fails=True)
+    found = git("rev-parse", "--verify", "--quiet", "--end-of-options", wanted, fails=True)
     commit = found.strip().decode("ascii", "replace")
     if not re.fullmatch(r"[0-9a-f]{40,64}", commit):
-        hint = "; the clone is shallow: fetch more history" if _is_shallow(top) else ""
+        hint = "; the clone is shallow: fetch more history" if _is_shallow(git) else ""
         raise ConfigError(f'--diff-only: git knows no revision "{revision}"{hint}')
     return commit
 
 
-def _is_shallow(top: Path) -> bool:
-    return _git(top, "rev-parse", "--is-shallow-repository", fails=True).strip() == b"true"
+def _is_shallow(git: _Git) -> bool:
+    return git("rev-parse", "--is-shallow-repository", fails=True).strip() == b"true"
 
 
-def _git(folder: Path, *arguments: str, fails: bool = False) -> bytes:
-    """What git prints.
+class _Git:
+    """The program.
 
     Args:
         folder: to run it in.
-        arguments: of git.
-        fails: a failure is an answer too, an empty one.
-
-    Raises:
-        ConfigError: it cannot be run, or fails.
+        environment: of it.
     """
-    command: Sequence[str] = ("git", "-C", os.fspath(folder), *arguments)
-    try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"--diff-only: git cannot be run: {error}") from error
-    if done.returncode and not fails:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]
-        raise ConfigError(f"--diff-only: git: {said[0]}")
-    return b"" if done.returncode else done.stdout
+
+    def __init__(self, folder: Path, environment: Mapping[str, str] | None) -> None:
+        self._folder = folder
+        self._environment = environment
+
+    def __call__(self, *arguments: str, fails: bool = False) -> bytes:
+        """What it prints.
+
+        Args:
+            arguments: of git.
+            fails: a failure is an answer too, an empty one.
+
+        Raises:
+            ConfigError: it cannot be run, or fails.
+        """
+        command = ("git", "-C", os.fspath(self._folder), *arguments)
+        try:
+            done = subprocess.run(
+                command, env=self._environment, stdin=subprocess.DEVNULL, capture_output=True, check=False
+            )
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"--diff-only: git cannot be run: {error}") from error
+        if done.returncode and not fails:
+            said = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]
+            raise ConfigError(f"--diff-only: git: {said[0]}")
+        return b"" if done.returncode else done.stdout

@@ -78,6 +78,13 @@ def test_from_a_folder_below(repo: Project, monkeypatch: pytest.MonkeyPatch) -> 
     assert lines(repo, "..") == [("b.py", 1)]
 
 
+def test_in_a_hook_that_git_runs(repo: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    repo.write("sub/h2dlint.toml", "")
+    repo.write("sub/b.py", "slow(1)\n")
+    monkeypatch.setenv("GIT_DIR", str(repo.root / ".git"))
+    assert lines(repo, "sub") == [("sub/b.py", 1)]
+
+
 @pytest.mark.parametrize("revision", ["nothing", "--help"])
 def test_what_git_does_not_know(repo: Project, revision: str) -> None:
     done = repo("check", f"--diff-only={revision}")
