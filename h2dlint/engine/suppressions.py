@@ -112,7 +112,11 @@ class _Table:
     def drop_bare(self, path: str, findings: Iterable[Finding]) -> list[Note]:
         """Take the directives without a reason out; a note on each that would have silenced something."""
         bare = {n for n, (_, directive, _) in enumerate(self._entries) if not directive.reason}
-        missed = {number for finding in findings for number in self._covering(finding)} & bare
+        missed: set[int] = set()
+        for finding in findings:
+            covering = set(self._covering(finding))
+            if covering <= bare:
+                missed |= covering
         self._whole_file = [number for number in self._whole_file if number not in bare]
         self._by_line = {
             line: [number for number in numbers if number not in bare]

@@ -107,6 +107,13 @@ def test_a_comment_of_another_tool_needs_no_reason(project: Project) -> None:
     assert (done.exit_code, done.stderr) == (0, "")
 
 
+def test_a_reason_beside_a_comment_without_one(project: Project) -> None:
+    project.write("h2dlint.toml", "require-reason = true\n")
+    project.write("a.py", "slow(1)  # noqa  # h2dlint: ignore[HTD101] once\n")
+    done = project("check")
+    assert (done.exit_code, done.stderr) == (0, "")
+
+
 def settings(project: Project, *arguments: str) -> dict[str, str]:
     done = project("check", "--show-settings", *arguments)
     assert done.exit_code == 0, done.output
