@@ -93,7 +93,7 @@ class Baseline:
             room = Counter(known)
             old: list[tuple[Finding, Entry]] = []
             new: list[tuple[Finding, Entry]] = []
-            source = decoded(data) if result.findings else None
+            source = decoded(result.path, data) if result.findings else None
             for finding in result.findings:
                 entry = entry_of(finding, source)
                 entry = stored.get(_loose(entry), entry)

@@ -112,7 +112,7 @@ def _read(location: Path) -> bytes:
         return b""
 
 
-def decoded(data: bytes) -> SourceText | None:
+def decoded(path: str, data: bytes) -> SourceText | None:
     """The text of a file, if it is one."""
     try:
         return SourceText.from_bytes(data)

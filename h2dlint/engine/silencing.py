@@ -55,6 +55,9 @@ def silence(
 def _silence_file(
     file: SourceFile, findings: tuple[Finding, ...], settings: Settings, reason: str
 ) -> tuple[int, list[FileError]]:
+    if file.path.endswith(".ipynb"):
+        message = "no comments are written into notebooks"
+        return 0, [FileError(file.path, findings[0].span.line, ErrorKind.INTERNAL, message)]
     data = read_file(file)
     if isinstance(data, FileError):
         return 0, [data]

@@ -12,6 +12,7 @@ from urllib.parse import quote_from_bytes
 from h2dlint.model import Finding
 from h2dlint.report.base import Sources, View
 from h2dlint.syntax.normal import normal, squeezed
+from h2dlint.syntax.source import SourceText
 
 
 def repository_path(path: str, view: View) -> str | None:
@@ -44,6 +45,11 @@ def _absolute(path: str) -> bool:
     return path.startswith("/") or path[1:3] in {":/", ":\\"}
 
 
+def text_of(path: str, sources: Sources) -> SourceText | None:
+    """The text that the lines of a finding count in; of a notebook, whose file is JSON, there is none."""
+    return None if path.endswith(".ipynb") else sources(path)
+
+
 def fingerprints(findings: Iterable[Finding], view: View, sources: Sources) -> Iterator[str]:
     """A digest for each finding, the same until its statement or function changes; no two are equal.
 
@@ -56,7 +62,7 @@ def fingerprints(findings: Iterable[Finding], view: View, sources: Sources) -> I
     """
     seen: Counter[str] = Counter()
     for finding in findings:
-        source = sources(finding.path)
+        source = text_of(finding.path, sources)
         statement = ""
         if source is not None:
             first, last = finding.statement

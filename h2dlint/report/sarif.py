@@ -13,7 +13,7 @@ from h2dlint.report.base import Reporter
 from h2dlint.report.because import because
 from h2dlint.report.json import gain_object, trace_object
 from h2dlint.report.measured import measured
-from h2dlint.report.places import fingerprints, repository_path, uri
+from h2dlint.report.places import fingerprints, repository_path, text_of, uri
 from h2dlint.report.sarif_rules import LEVELS, rule_object, rules_by_code
 from h2dlint.report.style import escape
 
@@ -103,14 +103,15 @@ class SarifReporter(Reporter):
             end = {**self._copy(finding), "message": {"text": escape(finding.message)}}
             steps = [{"location": place} for place in (*way, end)]
             result["codeFlows"] = [{"threadFlows": [{"locations": steps}]}]
-        if finding.fix is not None and finding.fix.edits:
+        # The edits of a notebook speak of its cells, not of the lines of its file.
+        if finding.fix is not None and finding.fix.edits and not finding.path.endswith(".ipynb"):
             result["fixes"] = [self._fix(finding.path, finding.fix)]
         return result
 
     def _copy(self, finding: Finding) -> Object:
         """Where the finding is, with its text."""
         region = _region(finding.span)
-        source = self.sources(finding.path)
+        source = text_of(finding.path, self.sources)
         if source is not None and finding.span.end_line <= len(source.line_starts):
             region["snippet"] = {"text": source.slice(finding.span)}
         place = self._location(finding.path, region)
@@ -121,7 +122,7 @@ class SarifReporter(Reporter):
 
     def _related(self, finding: Finding) -> list[tuple[str, Object]]:
         """What the evidence says of other lines of the file, with the evidence."""
-        source = self.sources(finding.path)
+        source = text_of(finding.path, self.sources)
         most = len(source.line_starts) if source is not None else 0
         found: list[tuple[str, Object]] = []
         told = [(text, match) for text in finding.evidence if (match := _LINE.search(text))]
@@ -131,7 +132,7 @@ class SarifReporter(Reporter):
         for text, line in places:
             if finding.span.line <= line <= finding.span.end_line:
                 continue  # It says where the finding is.
-            if 1 <= line <= most or source is None:
+            if 1 <= line <= most:
                 place = self._location(finding.path, {"startLine": line})
                 found.append((text, {**place, "message": {"text": escape(text)}}))
         return found
