@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from h2dlint import rules
 from h2dlint.model import Effect
-from h2dlint.rules import all_rules
 from h2dlint.rules.base import Rule
 
 LEVELS = {Effect.HAZARD: "error", Effect.BLOCKS: "warning", Effect.MAY_BLOCK: "note"}
@@ -17,7 +17,7 @@ _MARKER = re.compile(r"\n?<!--.*?-->\n?", re.DOTALL)
 
 def rules_by_code() -> dict[str, Rule]:
     """Every rule there is."""
-    return {rule.code: rule for rule in all_rules()}
+    return {rule.code: rule for rule in rules.all_rules()}
 
 
 def rule_object(code: str, name: str, rule: Rule | None) -> dict[str, Any]:
