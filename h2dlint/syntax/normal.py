@@ -20,7 +20,8 @@ _TOKEN = re.compile(
 _STRING = re.compile(r"""([a-zA-Z]*)("{3}|'{3}|"|')(.*)\2\Z""", re.DOTALL)
 
 _DIGEST = re.compile(r"\.\.\. ([0-9a-f]{16})\Z")
-_PARENTHESES = str.maketrans("", "", "()")
+# With the blank that parts two words where no parenthesis does.
+_PARENTHESES = str.maketrans("", "", "() ")
 
 
 def normal(text: str) -> str:

@@ -75,6 +75,6 @@ def test_long_texts_are_told_apart_by_a_digest() -> None:
 def test_parentheses_that_a_formatter_adds() -> None:
     long = " + ".join(f"f(a{n}, b)" for n in range(40))
     for text in ("torch.tensor(a, d)", long):
-        one, other = (shortened(normal(each)) for each in (f"x = {text}", f"x = (\n    {text}\n)"))
+        one, other = (shortened(normal(each)) for each in (f"return {text}", f"return (\n    {text}\n)"))
         assert squeezed(one) == squeezed(other)
-        assert squeezed(one) != squeezed(shortened(normal(f"y = {text}")))
+        assert squeezed(one) != squeezed(shortened(normal(f"return a{text}")))
