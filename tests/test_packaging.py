@@ -26,6 +26,7 @@ TOP = {
     "LICENSE",
     "Makefile",
     "README.md",
+    "action.yml",
     "docs",
     "fixtures",
     "h2dlint",
@@ -79,7 +80,7 @@ def test_types_are_shipped() -> None:
 
 def test_the_linter_needs_no_torch() -> None:
     names = {re.split(r"[<>=;\[ ]", line, maxsplit=1)[0] for line in project()["project"]["dependencies"]}
-    assert names == {"click", "libcst", "pathspec", "rich", "tomli"}
+    assert names == {"click", "junitparser", "libcst", "pathspec", "rich", "tomli"}
 
 
 def test_the_readme_names_the_two_commands() -> None:

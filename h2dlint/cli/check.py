@@ -14,11 +14,22 @@ from h2dlint.cli.options import (
     output_file_option,
     output_format_option,
     rule_options,
+    sieve_options,
     unsafe_option,
 )
 
 
-@click.command("check", cls=Command, context_settings=HELP_OPTIONS)
+class _Check(Command):
+    """``--add-noqa`` takes a reason after ``=`` only: what follows after a blank is a path."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the command line."""
+        end = args.index("--") if "--" in args else len(args)
+        given = ["--add-noqa=" if arg == "--add-noqa" else arg for arg in args[:end]]
+        return super().parse_args(ctx, given + args[end:])
+
+
+@click.command("check", cls=_Check, context_settings=HELP_OPTIONS)
 @input_options
 @click.option("--fix", is_flag=True, help="Apply safe fixes.")
 @unsafe_option
@@ -32,6 +43,18 @@ from h2dlint.cli.options import (
     multiple=True,
     metavar="FILE",
     help="Say what became of each finding in a trace of `h2dlint trace` or torch.profiler (with stacks).",
+)
+@sieve_options
+@click.option(
+    "--write-baseline",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write all findings to FILE, for --baseline, and exit 0.",
+)
+@click.option(
+    "--add-noqa",
+    metavar="[=REASON]",
+    help="Write a suppression comment for each finding, with a reason if one is given.",
 )
 @click.option("--statistics", is_flag=True, help="Count findings by rule instead of listing them.")
 @click.option("-e", "--exit-zero", is_flag=True, help="Exit 0 even if there are findings.")

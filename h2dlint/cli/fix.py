@@ -13,6 +13,7 @@ from h2dlint.cli.options import (
     output_file_option,
     output_format_option,
     rule_options,
+    sieve_options,
     unsafe_option,
 )
 
@@ -28,6 +29,7 @@ from h2dlint.cli.options import (
     help="Write the changes to a patch file; write no source. Exit 1 if there are any.",
 )
 @rule_options
+@sieve_options
 @output_format_option("concise")
 @output_file_option
 @click.option("-e", "--exit-zero", is_flag=True, help="Exit 0 even if findings are left.")

@@ -40,6 +40,11 @@ _RULES = (
         default=None,
         help="Take devices that are not literals for CUDA or ROCm: more fixes are safe then.",
     ),
+    click.option(
+        "--warn-unused-suppressions/--no-warn-unused-suppressions",
+        default=None,
+        help="Report suppression comments that silence nothing; exit 1 if there are any.",
+    ),
 )
 
 _CONFIGURATION = (
@@ -80,6 +85,21 @@ _CONFIGURATION = (
     click.option("-v", "--verbose", is_flag=True, help="Say more: files, time, configuration, rules."),
 )
 
+_SIEVE = (
+    click.option(
+        "--baseline",
+        type=click.Path(dir_okay=False),
+        metavar="FILE",
+        help="Leave out the findings in FILE, and drop those from it that are gone.",
+    ),
+    click.option("--no-baseline", is_flag=True, help="Use no baseline, whatever is configured."),
+    click.option(
+        "--diff-only",
+        metavar="REV",
+        help="Only findings on lines changed since the git revision REV (since it and HEAD parted).",
+    ),
+)
+
 _UNSAFE = (
     click.option(
         "--unsafe-fixes/--no-unsafe-fixes",
@@ -113,6 +133,11 @@ def configuration_options(function: F) -> F:
     return _apply(_CONFIGURATION)(function)
 
 
+def sieve_options(function: F) -> F:
+    """Which findings are known, or old."""
+    return _apply(_SIEVE)(function)
+
+
 def unsafe_option(function: F) -> F:
     """``--unsafe-fixes``."""
     return _apply(_UNSAFE)(function)
@@ -141,13 +166,21 @@ def output_file_option(function: F) -> F:
 
 
 _LISTS = ("select", "ignore", "extend_select", "per_file_ignores", "exclude", "extend_exclude")
-_VALUES = ("cold", "min_confidence", "assume_cuda", "force_exclude", "respect_gitignore", "unsafe_fixes")
+_VALUES: tuple[str, ...] = (
+    "cold",
+    "min_confidence",
+    "assume_cuda",
+    "force_exclude",
+    "respect_gitignore",
+    "unsafe_fixes",
+)
+_VALUES += ("baseline", "warn_unused_suppressions")
 
 
 def overrides(params: Mapping[str, Any]) -> dict[str, object]:
     """What the command line decides, keyed as in the configuration file; options not given are left out."""
     lists = {key: _split(params[key]) for key in _LISTS if params[key]}
-    values = {key: params[key] for key in _VALUES if params[key] is not None}
+    values = {key: params[key] for key in _VALUES if params.get(key) is not None}
     return {key.replace("_", "-"): value for key, value in {**lists, **values}.items()}
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from h2dlint.cli import terminal
+from h2dlint.cli import adoption, terminal
 from h2dlint.cli.base import Exit, Failure
 from h2dlint.cli.options import overrides
 from h2dlint.cli.progress import ProgressBar
@@ -24,6 +24,7 @@ from h2dlint.engine.pool import cores
 from h2dlint.engine.results import Report
 from h2dlint.engine.runner import lint_files
 from h2dlint.engine.settings import Settings
+from h2dlint.engine.sieve import Sieve, sift_report
 from h2dlint.report import FORMATS, Reporter, Sources, Unreported, View
 from h2dlint.report.summary import would_fix
 from h2dlint.syntax.source import DecodeError, SourceText
@@ -59,6 +60,10 @@ class Job:
     jobs: int | None = None
     no_cache: bool = False
     cache_dir: Path | None = None
+    no_baseline: bool = False
+    write_baseline: Path | None = None
+    diff_only: str | None = None
+    add_noqa: str | None = None
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Job:
@@ -78,6 +83,7 @@ class Job:
             )
         if job.trace and job.stdin:
             raise click.UsageError("--trace cannot be used with standard input")
+        adoption.check_options(job)
         return job
 
     @property
@@ -120,15 +126,30 @@ def run(job: Job) -> int:
         return Exit.FAILED if found.errors else Exit.CLEAN
     if not found.files and not found.errors and not job.quiet:
         terminal.warn("no Python files found under the given paths")
-    report, outcomes = _verdict(job, found, settings)
+    sieve, baselines = adoption.make_sieve(job, settings, found)
     places = {file.path: file.location for file in found.files}
+    try:
+        report, outcomes = _verdict(job, found, settings, sieve)
+        if sieve is not None and not (job.fixing or job.dry):
+            report = sift_report(report, sieve, places)
+    except ConfigError as error:
+        raise Failure(str(error)) from error
+    if job.write_baseline is not None:
+        say_errors(report, quiet=job.quiet)
+        return adoption.write_baseline(job, report, found, _file_sources(places), cwd)
+    if job.add_noqa is not None:
+        report, status = adoption.add_comments(job, report, found, settings)
+        say_errors(report, quiet=job.quiet)
+        return status
     unreported = None
     if trace is not None:
         report, unreported = _traced(report, trace, places)
     if job.verbose:
         explain_run(report, settings, time.monotonic() - begin)
     say_errors(report, quiet=job.quiet)
-    return deliver(job, settings, report, outcomes, _file_sources(places), traced=unreported)
+    status = deliver(job, settings, report, outcomes, _file_sources(places), traced=unreported)
+    adoption.shrink(job, baselines, cwd)
+    return status
 
 
 def _settings(job: Job, cwd: Path) -> Settings:
@@ -174,18 +195,31 @@ def _reporter(job: Job, settings: Settings) -> type[Reporter]:
     name = job.output_format or settings.output_format or default
     if name not in FORMATS:
         raise Failure(f'unknown output format "{name}"; there are {", ".join(FORMATS)}')
+    if job.statistics and not FORMATS[name].has_statistics:
+        raise Failure(f"--statistics cannot be written as {name}; there are full, concise and json")
     return FORMATS[name]
 
 
-def _verdict(job: Job, found: Discovery, settings: Settings) -> tuple[Report, tuple[FixOutcome, ...]]:
+def _verdict(
+    job: Job, found: Discovery, settings: Settings, sieve: Sieve | None = None
+) -> tuple[Report, tuple[FixOutcome, ...]]:
     label = "Fixing" if job.fixing else "Checking"
     with ProgressBar(label, enabled=not job.quiet) as progress:
         if job.fixing or job.dry:
             from h2dlint.engine.fixing import fix_files
 
-            return fix_files(found, settings, write=job.fixing, progress=progress)
+            return fix_files(found, settings, write=job.fixing, progress=progress, sieve=sieve)
         cache = None if job.no_cache else cache_folder(job.cache_dir, settings)
         return lint_files(found, settings, progress, jobs=job.jobs or cores(), cache=cache), ()
+
+
+def repository_top(folder: Path, settings: Settings) -> Path:
+    """The top of the repository that a folder is in; else the root of the project, or the folder."""
+    for parent in (folder, *folder.parents):
+        if (parent / ".git").exists():
+            return parent
+    root = Path(settings.root)
+    return root if folder.is_relative_to(root) else folder
 
 
 def cache_folder(given: Path | None, settings: Settings) -> Path:
@@ -251,11 +285,14 @@ def deliver(
         min_confidence=settings.min_confidence,
         traced=traced,
         names=rule_names() if job.fix_table else {},
+        folder=Path.cwd().as_posix(),
+        top=repository_top(Path.cwd(), settings).as_posix(),
     )
     reporter = _reporter(job, settings)(view, sources)
     output.write(reporter.statistics(report) if job.statistics else reporter.report(report))
     touched = job.exit_non_zero_on_fix and report.fixed_count > 0
-    return _status(job, report, bool(report.findings) or touched)
+    counts = any(note.counts for note in report.notes)
+    return _status(job, report, bool(report.findings) or touched or counts)
 
 
 def _deliver_diff(job: Job, report: Report, changed: list[FixOutcome], outcomes: Iterable[FixOutcome]) -> int:

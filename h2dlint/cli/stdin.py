@@ -7,11 +7,12 @@ import sys
 import time
 from pathlib import Path
 
+from h2dlint.cli import adoption
 from h2dlint.cli.base import Failure
 from h2dlint.cli.session import Job, deliver, say_errors
 from h2dlint.cli.verbose import explain_run
 from h2dlint.engine.config import ConfigError
-from h2dlint.engine.files import display_path, is_excluded
+from h2dlint.engine.files import Discovery, display_path, is_excluded
 from h2dlint.engine.fixing import FixOutcome, fix_source
 from h2dlint.engine.results import FileResult, Report
 from h2dlint.engine.runner import lint_source
@@ -37,6 +38,7 @@ def run_stdin(job: Job, settings: Settings, cwd: Path) -> int:
         checked=1,
         fixed={result.path: applied} if applied else {},
         notes=result.notes,
+        silenced=result.silenced,
     )
     if job.verbose:
         explain_run(report, settings, time.monotonic() - begin)
@@ -58,6 +60,12 @@ def _outcome(job: Job, settings: Settings, cwd: Path, data: bytes) -> FixOutcome
         path = display_path(location, cwd)
         if settings.force_exclude and is_excluded(location, settings):
             return FixOutcome(path, data, data, FileResult(path))
+    sift = None
+    if location is not None:
+        # A baseline goes by the name.
+        sieve, _ = adoption.make_sieve(job, settings, Discovery())
+        sift = sieve.of(location, data) if sieve is not None else None
     if job.fixing or job.dry:
-        return fix_source(path, data, settings, location=location)
-    return FixOutcome(path, data, data, lint_source(path, data, settings, location=location))
+        return fix_source(path, data, settings, location=location, sift=sift)
+    result = lint_source(path, data, settings, location=location)
+    return FixOutcome(path, data, data, sift(result, data) if sift is not None else result)

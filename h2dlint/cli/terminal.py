@@ -55,6 +55,11 @@ def warn(message: str) -> None:
     click.echo(f"{Paint(wants_colour(sys.stderr))('note', 'warning')}: {escape(message)}", err=True)
 
 
+def say(message: str) -> None:
+    """Print a line to standard error."""
+    click.echo(escape(message), err=True)
+
+
 class Output:
     """Where a report or a diff goes.
 

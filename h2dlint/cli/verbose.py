@@ -52,7 +52,7 @@ def _values(settings: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
     for field in fields(settings):
         value = getattr(settings, field.name)
         key = prefix + field.name.replace("_", "-")
-        if callable(value) or field.name == "nested":
+        if callable(value) or field.name in {"nested", "extended"}:
             continue
         if field.name == "options":
             yield from _values(value)

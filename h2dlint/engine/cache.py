@@ -31,7 +31,7 @@ from h2dlint.engine.storing import read_checked, write_checked
 from h2dlint.model import ErrorKind
 
 FOLDER = ".h2dlint_cache"
-FORMAT = 1
+FORMAT = 2
 SETTLED = 3_000_000_000
 """Nanoseconds after which a change of a file shows in its times, on the coarsest of file systems."""
 _LASTING = (ErrorKind.SYNTAX, ErrorKind.ENCODING)
@@ -252,7 +252,7 @@ class Cache:
     def _print(self, settings: Settings) -> str:
         """Everything but the files that a verdict depends on, in short."""
         if settings not in self._prints:
-            same = replace(settings, nested=None, output_format=None, unsafe_fixes=False)
+            same = replace(settings, nested=None, output_format=None, unsafe_fixes=False, baseline=None)
             told = repr((same, settings.nested is not None))
             self._prints[settings] = digest(repr((self._version, told)).encode())
         return self._prints[settings]

@@ -4,7 +4,8 @@ The settings of a file are those of the nearest folder above it (its own include
 ``.h2dlint.toml``, ``h2dlint.toml`` or a ``pyproject.toml`` with a ``[tool.h2dlint]`` table, in that order of
 precedence. The files of one run may so have different settings, as in ruff; nothing is inherited from a
 configuration further up. That folder is the project root; without a configuration it is the nearest folder
-with ``.git``, else the outermost package around the file, else the file's folder.
+with ``.git``, else the outermost package around the file, else the file's folder. A configuration may name
+another one that it extends (`h2dlint.engine.extending`).
 
 With ``--config FILE`` that file rules everywhere and the working directory is the root; with ``--isolated``
 no file is read. Options of the command line lie on top in every case.
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from h2dlint.engine.errors import ConfigError
+from h2dlint.engine.extending import chain, combine
 from h2dlint.engine.overrides import read_overrides
 from h2dlint.engine.schema import KEYS, OPTIONS, SELECTORS, check_values, read_value
 from h2dlint.engine.selectors import nearest
@@ -138,20 +140,32 @@ class Resolver:
 
     def _make(self, root: Path, file: Path | None) -> Settings:
         values: dict[str, Any] = {}
+        extended: tuple[Selection, ...] = ()
         if file is not None:
-            shown = self._shown(file)
-            for key, value in (_table(file, shown) or {}).items():
-                if key not in KEYS:
-                    raise ConfigError(f'{shown}: unknown key "{key}"{nearest(key, KEYS)}')
-                values[key] = read_value(key, value, f'{shown}: "{key}"')
-            check_values(values, self.rules, lambda key: f'{shown}: "{key}"')
+            files = chain(file, self._checked, self._shown)
+            values, extended = combine(files, root, relative_to_root=root != file.parent)
         settings = _merge(values, self.command_line)
         return replace(
             settings,
+            extended=extended,
             root=root.as_posix(),
             config_file=str(file) if file else None,
             nested=self,
         )
+
+    def _checked(self, file: Path) -> dict[str, Any]:
+        """The checked values of one file."""
+        shown = self._shown(file)
+        table = _table(file, shown)
+        if table is None:
+            raise ConfigError(f"{shown}: has no [tool.h2dlint] table")
+        values: dict[str, Any] = {}
+        for key, value in table.items():
+            if key not in KEYS:
+                raise ConfigError(f'{shown}: unknown key "{key}"{nearest(key, KEYS)}')
+            values[key] = read_value(key, value, f'{shown}: "{key}"')
+        check_values(values, self.rules, lambda key: f'{shown}: "{key}"')
+        return values
 
     def _shown(self, file: Path) -> str:
         try:

@@ -45,11 +45,13 @@ class Directive:
         kind: where it has its effect.
         text: as it stands in the file.
         codes: of our rules; empty means all of them.
+        reason: what follows it in the comment.
     """
 
     kind: Kind
     text: str
     codes: tuple[str, ...] = ()
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,16 @@ def read_directives(
     for match in _OWN.finditer(comment):
         yield from _own(comment, match, codes, names)
     if match := _SYNC_OK.search(comment):
-        yield Directive(Kind.STATEMENT, comment[match.start() :])
+        yield Directive(Kind.STATEMENT, comment[match.start() :], reason=_reason(comment[match.end() :]))
+
+
+def _reason(rest: str) -> str:
+    """What a comment says after a directive, without the signs that part the two and without another directive."""
+    text = rest.lstrip(" \t:#,-\u2013\u2014").rstrip()
+    end = re.search(r"#\s*(?:noqa|type:|pragma:|pylint:|pyright:|h2dlint\s*:)", rest, re.IGNORECASE)
+    if end is not None:
+        text = rest[: end.start()].strip(" \t:#,-\u2013\u2014")
+    return text if any(character.isalnum() for character in text) else ""
 
 
 def _noqa(comment: str, match: re.Match[str], kind: Kind) -> Iterator[Directive | Invalid]:
@@ -84,7 +95,7 @@ def _noqa(comment: str, match: re.Match[str], kind: Kind) -> Iterator[Directive 
     word = match[0]
     if not rest.lstrip().startswith(":"):
         if not rest or rest[0].isspace() or rest[0] == "#":
-            yield Directive(kind, word)
+            yield Directive(kind, word, reason=_reason(rest))
         elif "HTD" in rest:
             yield Invalid(f'expected ":" and rule codes after "{word}"')
         return
@@ -96,7 +107,7 @@ def _noqa(comment: str, match: re.Match[str], kind: Kind) -> Iterator[Directive 
         if "HTD" in rest.upper():
             yield Invalid(problem)
     elif ours:
-        yield Directive(kind, word + rest[:end], ours)
+        yield Directive(kind, word + rest[:end], ours, _reason(rest[end:]))
 
 
 def _codes(text: str, start: int) -> tuple[list[str], int, str | None]:
@@ -133,7 +144,7 @@ def _own(
         elif rest and not rest[0].isspace() and rest[0] not in ":#":
             yield Invalid(f'unknown directive "{match[1]}{rest.split()[0]}"')
         else:
-            yield Directive(kinds[word], match[0])
+            yield Directive(kinds[word], match[0], reason=_reason(rest))
         return
     items = [item for item in re.split(r"[\s,]+", brackets[1]) if item]
     codes = [names.get(item.lower(), item.upper()) for item in items]
@@ -142,6 +153,6 @@ def _own(
             yield Invalid(f'unknown rule "{item}"')
     ours = tuple(code for code in codes if code in known)
     if ours:
-        yield Directive(kinds[word], match[0] + brackets[0], ours)
+        yield Directive(kinds[word], match[0] + brackets[0], ours, _reason(rest[brackets.end() :]))
     elif not items:
         yield Invalid("no rule between the brackets; without brackets it stands for all rules")

@@ -23,6 +23,7 @@ from h2dlint.engine.plan import RuleSet
 from h2dlint.engine.results import FileResult, Report
 from h2dlint.engine.runner import lint_source, make_report, read_file
 from h2dlint.engine.settings import Settings
+from h2dlint.engine.sieve import Sieve, Sift
 from h2dlint.engine.verifying import Verifier
 from h2dlint.engine.write import WriteError, write_atomically
 from h2dlint.model import Applicability, ErrorKind, FileError, Finding
@@ -68,6 +69,7 @@ def fix_source(
     *,
     location: Path | None = None,
     projects: Projects | None = None,
+    sift: Sift | None = None,
 ) -> FixOutcome:
     """Fix one file's text; nothing is written.
 
@@ -78,6 +80,7 @@ def fix_source(
         rules: to choose from; the installed ones when not given.
         location: where the file lies, and
         projects: of the run, as ``lint_source`` takes them.
+        sift: leaves out findings that are not to be reported, nor fixed.
 
     Raises:
         UnknownSelectorError: the settings, made by hand, select a rule that does not exist.
@@ -91,7 +94,9 @@ def fix_source(
         result = lint_source(path, current, settings, rules, location=location, projects=projects)
         if result.errors and applied:
             # The file was fine before: a rule that fails on the result casts doubt on the fixes.
-            return _unchanged(path, data, settings, rules, location, projects, result.errors)
+            return _unchanged(path, data, settings, rules, location, projects, result.errors, sift)
+        if sift is not None:
+            result = sift(result, current)
         changed, chosen, errors = _round(path, current, result, settings)
         if not chosen:
             result = replace(result, errors=result.errors + errors)
@@ -105,7 +110,7 @@ def fix_source(
     codes = ", ".join(sorted(applied))
     message = f"fixes undo each other, so none were applied (rules {codes})"
     error = FileError(path, None, ErrorKind.INTERNAL, message)
-    return _unchanged(path, data, settings, rules, location, projects, (error,))
+    return _unchanged(path, data, settings, rules, location, projects, (error,), sift)
 
 
 def fix_files(
@@ -115,6 +120,7 @@ def fix_files(
     write: bool,
     progress: Callable[[int, int], None] | None = None,
     rules: RuleSet | None = None,
+    sieve: Sieve | None = None,
 ) -> tuple[Report, tuple[FixOutcome, ...]]:
     """Fix files.
 
@@ -125,6 +131,7 @@ def fix_files(
             of the file as it is, and the report says why.
         progress: called after each file with the number done and the number of all.
         rules: to choose from; the installed ones when not given.
+        sieve: leaves out findings that are not to be reported, nor fixed.
 
     Returns:
         The report on the files as they are after fixing (with ``write`` off: as they would be), and the
@@ -140,7 +147,8 @@ def fix_files(
             if isinstance(data, FileError):
                 results.append(FileResult(file.path, errors=(data,)))
             else:
-                outcome = _fix_file(file, data, file.settings or settings, rules, projects, write)
+                sift = sieve.of(file.location, data) if sieve is not None else None
+                outcome = _fix_file(file, data, file.settings or settings, rules, projects, write, sift)
                 results.append(outcome.result)
                 # Every outcome holds the bytes of its file: keep those that say something.
                 if outcome.changed or outcome.held_back_unsafe:
@@ -153,9 +161,16 @@ def fix_files(
 
 
 def _fix_file(
-    file: SourceFile, data: bytes, settings: Settings, rules: RuleSet | None, projects: Projects, write: bool
+    file: SourceFile,
+    data: bytes,
+    settings: Settings,
+    rules: RuleSet | None,
+    projects: Projects,
+    write: bool,
+    sift: Sift | None,
 ) -> FixOutcome:
-    outcome = fix_source(file.path, data, settings, rules, location=file.location, projects=projects)
+    place = file.location
+    outcome = fix_source(file.path, data, settings, rules, location=place, projects=projects, sift=sift)
     if not (write and outcome.changed):
         return outcome
     # The verdicts on the files after this one do not depend on what was fixed before them.
@@ -164,7 +179,7 @@ def _fix_file(
         write_atomically(file.location, outcome.after, expected=outcome.before)
     except WriteError as error:
         problem = FileError(file.path, None, ErrorKind.UNREADABLE, str(error))
-        return _unchanged(file.path, data, settings, rules, file.location, projects, (problem,))
+        return _unchanged(file.path, data, settings, rules, file.location, projects, (problem,), sift)
     return outcome
 
 
@@ -176,9 +191,12 @@ def _unchanged(
     location: Path | None,
     projects: Projects,
     errors: tuple[FileError, ...],
+    sift: Sift | None = None,
 ) -> FixOutcome:
     """The outcome of fixing that came to nothing."""
     result = lint_source(path, data, settings, rules, location=location, projects=projects)
+    if sift is not None:
+        result = sift(result, data)
     held_back = sum(not settings.unsafe_fixes and _is_unsafe(finding) for finding in result.findings)
     return FixOutcome(path, data, data, replace(result, errors=result.errors + errors), {}, held_back)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ def read_overrides(overrides: Mapping[str, object], cwd: Path, rules: Mapping[st
     values: dict[str, Any] = {}
     for name, value in overrides.items():
         key = name.replace("_", "-")
-        if key not in KEYS:
+        if key not in KEYS or key == "extend":
             raise ConfigError(f"unknown option --{key}{nearest(key, KEYS)}")
         if value is None:
             continue
@@ -42,10 +43,12 @@ def read_overrides(overrides: Mapping[str, object], cwd: Path, rules: Mapping[st
     here = cwd.as_posix()
     for key in ("exclude", "extend-exclude"):
         if key in values:
-            values[key] = tuple(_anchored(pattern, here) for pattern in values[key])
+            values[key] = tuple(anchored(pattern, here) for pattern in values[key])
+    if "baseline" in values:
+        values["baseline"] = os.path.normpath(cwd / values["baseline"])
     if "per-file-ignores" in values:
         values["per-file-ignores"] = tuple(
-            (_anchored(pattern, here), codes) for pattern, codes in values["per-file-ignores"]
+            (anchored(pattern, here), codes) for pattern, codes in values["per-file-ignores"]
         )
     return values
 
@@ -69,7 +72,7 @@ def _split(items: object) -> list[str]:
     return [part for part in parts if part]
 
 
-def _anchored(pattern: str, folder: str) -> str:
+def anchored(pattern: str, folder: str) -> str:
     """A pattern with a folder in it, relative to ``folder``; a bare name goes for every folder."""
     bang = "!" if pattern.startswith("!") else ""
     glob = pattern[len(bang) :]

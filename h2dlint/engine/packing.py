@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from h2dlint.engine.results import FileResult, Hidden, Note, Suppression
+from h2dlint.engine.results import FileResult, Hidden, Note, Silenced, Suppression
 from h2dlint.model import (
     Applicability,
     Confidence,
@@ -23,15 +23,20 @@ Packed = list[Any]
 
 
 def pack(result: FileResult) -> Packed:
-    """A verdict as JSON can hold it, without the path of the file."""
+    """A verdict as JSON can hold it, without the path of the file and what a baseline says of it."""
     return [
         [_finding(finding) for finding in result.findings],
         [[error.line, error.kind.value, error.message] for error in result.errors],
         [result.hidden.cold, result.hidden.low_confidence],
         result.suppressed,
         int(result.screened_out),
-        [[s.line, s.text, s.codes, int(s.used), s.codes_used] for s in result.suppressions],
-        [[note.line, note.message] for note in result.notes],
+        [[s.line, s.text, s.codes, int(s.used), s.codes_used, s.reason] for s in result.suppressions],
+        [[note.line, note.message, int(note.counts)] for note in result.notes],
+        [
+            [_finding(each.finding), result.suppressions.index(each.comment)]
+            for each in result.silenced
+            if each.comment is not None
+        ],
     ]
 
 
@@ -45,7 +50,11 @@ def unpack(packed: Packed, path: str) -> FileResult:
     Raises:
         ValueError, TypeError, LookupError: it is nothing that ``pack`` made.
     """
-    findings, errors, hidden, suppressed, screened_out, suppressions, notes = packed
+    findings, errors, hidden, suppressed, screened_out, suppressions, notes, silenced = packed
+    comments = tuple(
+        Suppression(line, text, tuple(codes), bool(used), tuple(codes_used), reason)
+        for line, text, codes, used, codes_used, reason in suppressions
+    )
     return FileResult(
         path,
         tuple(_read_finding(finding, path) for finding in findings),
@@ -53,11 +62,9 @@ def unpack(packed: Packed, path: str) -> FileResult:
         Hidden(*hidden),
         suppressed,
         bool(screened_out),
-        tuple(
-            Suppression(line, text, tuple(codes), bool(used), tuple(codes_used))
-            for line, text, codes, used, codes_used in suppressions
-        ),
-        tuple(Note(path, line, message) for line, message in notes),
+        comments,
+        tuple(Note(path, line, message, bool(counts)) for line, message, counts in notes),
+        tuple(Silenced(_read_finding(finding, path), comments[number]) for finding, number in silenced),
     )
 
 

@@ -15,10 +15,12 @@ class Hidden:
         cold: findings in cold code (shown with ``--cold``).
         low_confidence: findings below the least confidence (shown with ``--min-confidence low``).
             A finding that both filters hide counts here only when it is not cold.
+        unchanged: findings on lines that did not change (with ``--diff-only``).
     """
 
     cold: int = 0
     low_confidence: int = 0
+    unchanged: int = 0
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -31,6 +33,7 @@ class Suppression:
         codes: the codes (upper case) that it names and this tool has, or that look like its own; empty: all.
         used: it silenced at least one finding.
         codes_used: those of ``codes`` that silenced a finding.
+        reason: why, as the comment says it.
     """
 
     line: int
@@ -38,15 +41,34 @@ class Suppression:
     codes: tuple[str, ...] = ()
     used: bool = False
     codes_used: tuple[str, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Silenced:
+    """A finding that would have been reported.
+
+    Args:
+        finding: the finding.
+        comment: the comment that silences it; ``None`` where it is in the baseline.
+    """
+
+    finding: Finding
+    comment: Suppression | None = None
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Note:
-    """Something that the user should know and that changes no exit status, such as a misspelt directive."""
+    """Something that the user should know, such as a misspelt directive.
+
+    Args:
+        counts: there is something to put right, so the exit status is that of findings.
+    """
 
     path: str
     line: int
     message: str
+    counts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +84,8 @@ class FileResult:
     suppressions: tuple[Suppression, ...] = ()
     """Every suppression comment of the file, used or not; empty where the file was never parsed."""
     notes: tuple[Note, ...] = ()
+    silenced: tuple[Silenced, ...] = ()
+    """Findings that would have been reported but for a comment or the baseline, sorted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +101,14 @@ class Report:
     fixed: dict[str, dict[str, int]] = field(default_factory=dict)
     """Path to code to number of fixes applied, where fixes were applied."""
     notes: tuple[Note, ...] = ()
+    silenced: tuple[Silenced, ...] = ()
+    """Findings that would have been reported but for a comment or the baseline."""
 
     @property
     def fixed_count(self) -> int:
         return sum(sum(codes.values()) for codes in self.fixed.values())
+
+    @property
+    def known(self) -> tuple[Finding, ...]:
+        """Findings that the baseline holds."""
+        return tuple(silenced.finding for silenced in self.silenced if silenced.comment is None)

@@ -17,10 +17,11 @@ from h2dlint.engine.files import Discovery, SourceFile
 from h2dlint.engine.memory import rare_collections
 from h2dlint.engine.plan import Plan, RuleSet, installed_rules, plan_for
 from h2dlint.engine.quiet import quiet
-from h2dlint.engine.results import FileResult, Hidden, Report
+from h2dlint.engine.results import FileResult, Hidden, Report, Silenced
 from h2dlint.engine.screen import NEEDED
 from h2dlint.engine.settings import Settings
 from h2dlint.engine.suppressions import Verdict, apply_suppressions, may_suppress
+from h2dlint.engine.unused import unused_notes
 from h2dlint.model import Context, ErrorKind, FileError, Finding
 from h2dlint.syntax.source import SourceText
 
@@ -72,11 +73,14 @@ def lint_source(
     plan = plan_for(settings, rule_set) if rule_set is not None else None
     if rule_set is None or plan is None or not plan.screen.passes(data):
         broken = _parse_error(source, path) if len(data) <= ALWAYS_PARSED else None
+        if broken is None and settings.warn_unused_suppressions and _names_us(data):
+            plan = plan or plan_for(settings, rules or installed_rules())
+            return replace(_sort_out(source, path, data, (), plan, settings, location), screened_out=True)
         return FileResult(path, errors=(broken,) if broken is not None else (), screened_out=True)
     found = _check(source, path, plan, rule_set, settings, location or Path(path), projects)
     if isinstance(found, FileError):
         return _failed(path, found)
-    return _sort_out(source, path, data, _distinct(found), plan, settings)
+    return _sort_out(source, path, data, _distinct(found), plan, settings, location)
 
 
 def lint_files(
@@ -160,10 +164,12 @@ def make_report(results: Iterable[FileResult], errors: Iterable[FileError] = ())
         hidden=Hidden(
             sum(result.hidden.cold for result in ordered),
             sum(result.hidden.low_confidence for result in ordered),
+            sum(result.hidden.unchanged for result in ordered),
         ),
         suppressed=sum(result.suppressed for result in ordered),
         checked=len(ordered),
         notes=tuple(note for result in ordered for note in result.notes),
+        silenced=tuple(silenced for result in ordered for silenced in result.silenced),
     )
 
 
@@ -304,30 +310,51 @@ def _distinct(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def _sort_out(
-    source: SourceText, path: str, data: bytes, findings: Sequence[Finding], plan: Plan, settings: Settings
+    source: SourceText,
+    path: str,
+    data: bytes,
+    findings: Sequence[Finding],
+    plan: Plan,
+    settings: Settings,
+    location: Path | None,
 ) -> FileResult:
     """Apply suppressions, then the filters on context and confidence."""
     verdict = Verdict(tuple(findings))
     # Without findings the comments matter only where they name our rules: one of them may be unused.
     if may_suppress(data) if findings else _names_us(data):
-        verdict = apply_suppressions(source, path, findings, plan.names)
+        verdict = apply_suppressions(source, path, findings, plan.names, settings.require_reason)
+    notes = list(verdict.notes)
+    if settings.warn_unused_suppressions:
+        ran = {rule.code for rule in plan.rules_for(location or Path(path))}
+        notes += unused_notes(path, verdict.suppressions, ran, plan.names)
     hidden: Counter[str] = Counter()
     shown: list[Finding] = []
     for finding in verdict.kept:
-        if finding.context is Context.COLD and not settings.cold:
-            hidden["cold"] += 1
-        elif finding.confidence < settings.min_confidence:
-            hidden["low_confidence"] += 1
-        else:
+        reason = _hides(settings, finding)
+        if reason is None:
             shown.append(finding)
+        else:
+            hidden[reason] += 1
     return FileResult(
         path,
         tuple(shown),
         hidden=Hidden(hidden["cold"], hidden["low_confidence"]),
         suppressed=len(verdict.suppressed),
         suppressions=verdict.suppressions,
-        notes=verdict.notes,
+        notes=tuple(notes),
+        silenced=tuple(
+            Silenced(finding, verdict.suppressions[number])
+            for finding, number in verdict.suppressed
+            if _hides(settings, finding) is None
+        ),
     )
+
+
+def _hides(settings: Settings, finding: Finding) -> str | None:
+    """Which filter leaves a finding out."""
+    if finding.context is Context.COLD and not settings.cold:
+        return "cold"
+    return "low_confidence" if finding.confidence < settings.min_confidence else None
 
 
 def _names_us(data: bytes) -> bool:

@@ -69,9 +69,11 @@ _SWITCH = Key("true or false", _boolean)
 
 KEYS: Mapping[str, Key] = {
     "assume-cuda": _SWITCH,
+    "baseline": Key("a string", _string),
     "cold": _SWITCH,
     "entry-points": _LIST,
     "exclude": _LIST,
+    "extend": Key("a string", _string),
     "extend-exclude": _LIST,
     "extend-select": _LIST,
     "follow-imports": _SWITCH,
@@ -80,11 +82,13 @@ KEYS: Mapping[str, Key] = {
     "min-confidence": Key('"low", "medium" or "high"', _confidence),
     "output-format": Key("a string", _string),
     "per-file-ignores": Key("a table of patterns with lists of rules", _ignores),
+    "require-reason": _SWITCH,
     "respect-gitignore": _SWITCH,
     "select": _LIST,
     "strict-pageable": _SWITCH,
     "torch-version": Key('a version such as "2.11"', _version),
     "unsafe-fixes": _SWITCH,
+    "warn-unused-suppressions": _SWITCH,
 }
 
 OPTIONS = frozenset({"assume-cuda", "entry-points", "strict-pageable", "torch-version"})

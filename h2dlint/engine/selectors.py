@@ -108,10 +108,10 @@ def selected_codes(settings: Settings, rules: Mapping[str, str]) -> frozenset[st
     return RuleIndex(rules).resolve(selection_layers(settings))
 
 
-def selection_layers(settings: Settings) -> tuple[Selection, Selection]:
+def selection_layers(settings: Settings) -> tuple[Selection, ...]:
     """The layers of selection of some settings, lowest first."""
     file = Selection(settings.select, settings.ignore, settings.extend_select)
-    return file, settings.command_line
+    return *settings.extended, file, settings.command_line
 
 
 def nearest(word: str, choices: Collection[str]) -> str:

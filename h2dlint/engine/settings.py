@@ -65,7 +65,8 @@ class Settings:
         root: absolute path of the project root. Patterns (``exclude``, ``per_file_ignores``) that are not
             absolute are relative to it, or match a bare file or folder name.
         config_file: the file that the configuration was read from, ``None`` where there is none.
-        select, ignore, extend_select: the layer of the configuration file (or the defaults).
+        select, ignore, extend_select: the layer of the configuration file (or the defaults); ``select`` is ``None``
+            where the file extends another one and leaves it as it is there.
         command_line: the layer on top of it.
         per_file_ignores: pairs of a glob pattern (``!`` in front negates it) and rule selectors.
         output_format: name of the default output format, ``None`` where the configuration names none.
@@ -74,7 +75,7 @@ class Settings:
     """
 
     root: str = "."
-    select: tuple[str, ...] = ("HTD",)
+    select: tuple[str, ...] | None = ("HTD",)
     ignore: tuple[str, ...] = ()
     extend_select: tuple[str, ...] = ()
     command_line: Selection = Selection()
@@ -89,6 +90,14 @@ class Settings:
     follow_imports: bool = True
     """Look at the project's other files: what imported names are, and what calls what."""
     output_format: str | None = None
+    baseline: str | None = None
+    """Absolute path of the file with the findings that are known."""
+    require_reason: bool = False
+    """A suppression comment without a reason has no effect."""
+    warn_unused_suppressions: bool = False
+    """Report suppression comments that silence nothing."""
+    extended: tuple[Selection, ...] = ()
+    """The layers of the configuration files that this one extends, lowest first."""
     options: Options = field(default_factory=Options)
     config_file: str | None = None
     nested: FolderSettings | None = field(default=None, compare=False, repr=False)

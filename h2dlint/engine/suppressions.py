@@ -17,7 +17,8 @@ class Verdict:
     """Findings sorted out by the comments of their file."""
 
     kept: tuple[Finding, ...]
-    suppressed: tuple[Finding, ...] = ()
+    suppressed: tuple[tuple[Finding, int], ...] = ()
+    """With the place in ``suppressions`` of the comment nearest to each."""
     suppressions: tuple[Suppression, ...] = ()
     notes: tuple[Note, ...] = ()
 
@@ -28,7 +29,11 @@ def may_suppress(data: bytes) -> bool:
 
 
 def apply_suppressions(
-    source: SourceText, path: str, findings: Sequence[Finding], rules: Mapping[str, str]
+    source: SourceText,
+    path: str,
+    findings: Sequence[Finding],
+    rules: Mapping[str, str],
+    require_reason: bool = False,
 ) -> Verdict:
     """Sort out the findings of a file.
 
@@ -41,6 +46,7 @@ def apply_suppressions(
         path: as findings name it.
         findings: what the rules found.
         rules: rule code to rule name, of all rules there are.
+        require_reason: a directive that gives no reason has no effect.
     """
     comments, _ = read_comments(source.text)
     names = {name: code for code, name in rules.items()}
@@ -58,10 +64,16 @@ def apply_suppressions(
                     notes.append(Note(path, comment.line, message))
             else:
                 table.add(comment, directive, own_lines)
+    if require_reason:
+        notes += table.drop_bare(path, findings)
     kept: list[Finding] = []
-    suppressed: list[Finding] = []
+    suppressed: list[tuple[Finding, int]] = []
     for finding in findings:
-        (suppressed if table.silences(finding) else kept).append(finding)
+        number = table.silences(finding)
+        if number is None:
+            kept.append(finding)
+        else:
+            suppressed.append((finding, number))
     return Verdict(tuple(kept), tuple(suppressed), table.summary(), tuple(notes))
 
 
@@ -89,12 +101,31 @@ class _Table:
         for line in lines:
             self._by_line.setdefault(line, []).append(number)
 
-    def silences(self, finding: Finding) -> bool:
-        """Whether any directive covers a finding; every one that does counts as used."""
+    def silences(self, finding: Finding) -> int | None:
+        """The number of a directive that covers a finding; every one that does counts as used."""
         covering = list(self._covering(finding))
         for number in covering:
             self._entries[number][2].add(finding.code)
-        return bool(covering)
+        # What stands nearer comes after what holds for the whole file.
+        return covering[-1] if covering else None
+
+    def drop_bare(self, path: str, findings: Iterable[Finding]) -> list[Note]:
+        """Take the directives without a reason out; a note on each that would have silenced something."""
+        bare = {n for n, (_, directive, _) in enumerate(self._entries) if not directive.reason}
+        missed: set[int] = set()
+        for finding in findings:
+            covering = set(self._covering(finding))
+            if covering <= bare:
+                missed |= covering
+        self._whole_file = [number for number in self._whole_file if number not in bare]
+        self._by_line = {
+            line: [number for number in numbers if number not in bare]
+            for line, numbers in self._by_line.items()
+        }
+        return [
+            Note(path, line, f'suppression ignored: "{directive.text}" gives no reason (require-reason)')
+            for line, directive, _ in (self._entries[number] for number in sorted(missed))
+        ]
 
     def _covering(self, finding: Finding) -> Iterator[int]:
         first, last = finding.statement
@@ -115,6 +146,7 @@ class _Table:
                 directive.codes,
                 bool(used),
                 tuple(code for code in directive.codes if code in used),
+                directive.reason,
             )
             for line, directive, used in self._entries
         )

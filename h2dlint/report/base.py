@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from h2dlint.model import Applicability, Confidence, Finding
 
@@ -43,6 +43,8 @@ class View:
         min_confidence: the least confidence that was reported; for the wording of what was left out.
         traced: findings carry what a trace says of them; what else the trace holds. ``None`` without a trace.
         names: code to rule name; for ``fix_table``, where no finding of a rule may be left to name it.
+        folder: absolute path of the working directory, with forward slashes, and
+        top: of the repository around it; for formats that name files relative to that.
     """
 
     colour: bool = False
@@ -54,6 +56,8 @@ class View:
     min_confidence: Confidence = Confidence.MEDIUM
     traced: Unreported | None = None
     names: Mapping[str, str] = field(default_factory=dict)
+    folder: str = ""
+    top: str = ""
 
     def fixable(self, finding: Finding) -> bool:
         """Whether ``--fix`` with the same options would apply the finding's fix."""
@@ -73,6 +77,9 @@ class Reporter:
         sources: gives the text of a file for the formats that show source.
     """
 
+    has_statistics: ClassVar[bool] = True
+    """Whether ``statistics`` yields anything."""
+
     def __init__(self, view: View, sources: Sources) -> None:
         self.view = view
         self.sources = sources
@@ -82,5 +89,5 @@ class Reporter:
         raise NotImplementedError
 
     def statistics(self, report: Report) -> Iterator[str]:
-        """Yield what ``--statistics`` shows in place of the findings."""
+        """Yield what ``--statistics`` shows in place of the findings; only where ``has_statistics`` is set."""
         raise NotImplementedError

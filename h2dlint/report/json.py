@@ -14,7 +14,7 @@ from h2dlint.report.statistics import count_rules
 from h2dlint.report.summary import count_fixable
 
 if TYPE_CHECKING:
-    from h2dlint.engine.results import Report
+    from h2dlint.engine.results import Note, Report
 
 VERSION = 1
 """Raised when a key changes its meaning or goes away; a new key does not raise it."""
@@ -30,6 +30,7 @@ class JsonReporter(Reporter):
                 "version": VERSION,
                 "findings": [finding_object(finding) for finding in report.findings],
                 "errors": [error_object(error) for error in report.errors],
+                "notes": [note_object(note) for note in report.notes],
                 "summary": summary_object(report),
             }
         )
@@ -44,6 +45,7 @@ class JsonReporter(Reporter):
                     "count": row.count,
                     "fixable": row.fixable > 0,
                     "fixable_count": row.fixable,
+                    "baseline": row.known,
                 }
                 for row in count_rules(report, self.view)
             ]
@@ -106,6 +108,11 @@ def error_object(error: FileError) -> dict[str, Any]:
     return {"path": error.path, "line": error.line, "kind": error.kind.value, "message": error.message}
 
 
+def note_object(note: Note) -> dict[str, Any]:
+    """A note as version 1 writes it."""
+    return {"path": note.path, "line": note.line, "message": note.message}
+
+
 def summary_object(report: Report) -> dict[str, Any]:
     """The counts of a report; every context, confidence and applicability is there, be it with 0."""
     findings = report.findings
@@ -120,7 +127,12 @@ def summary_object(report: Report) -> dict[str, Any]:
             for level in sorted(Confidence, reverse=True)
         },
         "fixable": {applicability.value: fixable[applicability] for applicability in Applicability},
-        "hidden": {"cold": report.hidden.cold, "low_confidence": report.hidden.low_confidence},
+        "hidden": {
+            "cold": report.hidden.cold,
+            "low_confidence": report.hidden.low_confidence,
+            "unchanged": report.hidden.unchanged,
+        },
+        "baseline": len(report.known),
         "suppressed": report.suppressed,
         "fixed": report.fixed_count,
         "errors": len(report.errors),

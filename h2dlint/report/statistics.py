@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class RuleCount:
-    """One row: how often a rule fired, and how many of those ``--fix`` would fix."""
+    """One row: how often a rule fired, how many of those ``--fix`` would fix, how many more the baseline holds."""
 
     code: str
     name: str
     count: int = 0
     fixable: int = 0
+    known: int = 0
 
 
 def count_rules(report: Report, view: View) -> list[RuleCount]:
@@ -31,6 +32,8 @@ def count_rules(report: Report, view: View) -> list[RuleCount]:
         row = rows.setdefault(finding.code, RuleCount(finding.code, finding.name))
         row.count += 1
         row.fixable += view.fixable(finding)
+    for finding in report.known:
+        rows.setdefault(finding.code, RuleCount(finding.code, finding.name)).known += 1
     return sorted(rows.values(), key=lambda row: (-row.count, row.code))
 
 
@@ -38,6 +41,11 @@ def statistics_text(report: Report, view: View) -> Iterator[str]:
     """Yield the table for people: count, code, ``[*]`` all / ``[-]`` some / ``[ ]`` none fixable, name."""
     rows = count_rules(report, view)
     paint = Paint(view.colour)
+    if report.known:
+        yield from _old_and_new(rows, paint)
+        if view.summary:
+            yield from summary(report, view)
+        return
     counts = max((len(str(row.count)) for row in rows), default=0)
     codes = max((len(row.code) for row in rows), default=0)
     for row in rows:
@@ -47,3 +55,13 @@ def statistics_text(report: Report, view: View) -> Iterator[str]:
         yield f"{count}\t{code}\t[{paint('fixable', mark)}] {escape(row.name)}\n"
     if view.summary:
         yield from summary(report, view)
+
+
+def _old_and_new(rows: list[RuleCount], paint: Paint) -> Iterator[str]:
+    """The table where a baseline holds some of the findings."""
+    width = max(5, *(len(str(max(row.count, row.known))) for row in rows))
+    yield paint("bold", f"{'new':>{width}}  {'old':>{width}}  rule") + "\n"
+    for row in rows:
+        mark = "*" if row.count and row.fixable == row.count else "-" if row.fixable else " "
+        rule = f"{paint('code', escape(row.code))} [{paint('fixable', mark)}] {escape(row.name)}"
+        yield f"{paint('bold', f'{row.count:>{width}}')}  {row.known:>{width}}  {rule}\n"

@@ -127,6 +127,10 @@ def _left_out(report: Report, view: View) -> str:
     if report.hidden.low_confidence:
         least = "low or medium" if view.min_confidence is Confidence.HIGH else "low"
         parts.append(f"{report.hidden.low_confidence} of {least} confidence (--min-confidence low)")
+    if report.hidden.unchanged:
+        parts.append(f"{report.hidden.unchanged} on lines that did not change (--diff-only)")
+    if report.known:
+        parts.append(f"{len(report.known)} in the baseline (--no-baseline)")
     return f"Left out: {', '.join(parts)}.\n" if parts else ""
 
 

@@ -60,7 +60,14 @@ def check_module(
 ) -> list[Finding]:
     codes = {rule.code for rule in rules}
     found: list[Finding] = []
-    for node in ast.walk(ast.parse(source.text)):
+    tree = ast.parse(source.text)
+    statements = {
+        node: (statement.lineno, statement.end_lineno or statement.lineno)
+        for statement in ast.walk(tree)
+        if isinstance(statement, (ast.Expr, ast.Assign))
+        for node in ast.walk(statement)
+    }
+    for node in ast.walk(tree):
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
             continue
         name = node.func.id
@@ -85,7 +92,7 @@ def check_module(
                 Effect.BLOCKS,
                 evidence,
                 fix=fix_of(name, node, source),
-                statement=(node.lineno, node.end_lineno or node.lineno),
+                statement=statements.get(node, (node.lineno, node.end_lineno or node.lineno)),
             )
         )
     return found

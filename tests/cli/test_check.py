@@ -66,7 +66,7 @@ def test_json(mixed: Project) -> None:
     assert [finding["line"] for finding in document["findings"]] == [1, 2, 3]
     assert document["findings"][1]["evidence"][-1] == "fix: it may differ"
     assert document["summary"]["files_checked"] == 2
-    assert document["summary"]["hidden"] == {"cold": 1, "low_confidence": 1}
+    assert document["summary"]["hidden"] == {"cold": 1, "low_confidence": 1, "unchanged": 0}
 
 
 def test_quiet_prints_findings_only(mixed: Project) -> None:

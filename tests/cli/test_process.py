@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -71,6 +72,52 @@ def test_help_is_light(arguments: list[str]) -> None:
     modules = json.loads(done.stdout.rpartition("LOADED ")[2])
     heavy = re.compile(r"(torch|numpy|libcst|pathspec|h2dlint\.(engine|rules|analysis))\b|rich\.(?!cells|_)")
     assert [name for name in modules if heavy.match(name)] == []
+
+
+def test_a_check_imports_no_format_but_its_own(tmp_path: Path) -> None:
+    (tmp_path / "step.py").write_text(SLOW, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, "check", "--isolated", "--no-cache", "step.py"],
+        capture_output=True,
+        cwd=tmp_path,
+        text=True,
+        env=environment(),
+    )
+    assert "HTD101" in done.stdout
+    modules = set(json.loads(done.stdout.rpartition("LOADED ")[2]))
+    others = {f"h2dlint.report.{name}" for name in ("sarif", "github", "gitlab", "junit", "json", "concise")}
+    asked_for = {"h2dlint.engine.baseline", "h2dlint.engine.changed", "h2dlint.engine.silencing"}
+    # The summary's neighbours aside, nothing of what was not asked for.
+    assert modules & ({"junitparser"} | others | asked_for) <= {"h2dlint.report.concise"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "terminal_there", "expected"),
+    [
+        ({}, True, True),
+        ({}, False, False),
+        ({"NO_COLOR": "1"}, True, False),
+        ({"NO_COLOR": ""}, True, True),
+        ({"FORCE_COLOR": "1"}, False, True),
+        ({"FORCE_COLOR": "0"}, False, False),
+        ({"FORCE_COLOR": ""}, False, False),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False, True),
+        ({"TERM": "dumb"}, True, False),
+    ],
+)
+def test_what_decides_on_colours(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], terminal_there: bool, expected: bool
+) -> None:
+    for name in ("FORCE_COLOR", "NO_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    class Stream(io.StringIO):
+        def isatty(self) -> bool:
+            return terminal_there
+
+    assert terminal.wants_colour(Stream()) is expected
 
 
 def test_version() -> None:

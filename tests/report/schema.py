@@ -73,6 +73,7 @@ _ERROR = _object(
         "message": _TEXT,
     }
 )
+_NOTE = _object({"path": _TEXT, "line": _POSITION, "message": _TEXT})
 _SUMMARY = _object(
     {
         "files_checked": _COUNT,
@@ -81,7 +82,8 @@ _SUMMARY = _object(
         "by_context": _object({"hot": _COUNT, "warm": _COUNT, "cold": _COUNT}),
         "by_confidence": _object({"high": _COUNT, "medium": _COUNT, "low": _COUNT}),
         "fixable": _object({"safe": _COUNT, "unsafe": _COUNT, "display-only": _COUNT}),
-        "hidden": _object({"cold": _COUNT, "low_confidence": _COUNT}),
+        "hidden": _object({"cold": _COUNT, "low_confidence": _COUNT, "unchanged": _COUNT}),
+        "baseline": _COUNT,
         "suppressed": _COUNT,
         "fixed": _COUNT,
         "errors": _COUNT,
@@ -95,6 +97,7 @@ SCHEMA: dict[str, Any] = {
             "version": {"const": 1},
             "findings": {"type": "array", "items": _FINDING},
             "errors": {"type": "array", "items": _ERROR},
+            "notes": {"type": "array", "items": _NOTE},
             "summary": _SUMMARY,
         }
     ),

@@ -90,7 +90,8 @@ def test_json_is_version_1() -> None:
         "by_context": {"hot": 2, "warm": 1, "cold": 0},
         "by_confidence": {"high": 2, "medium": 1, "low": 0},
         "fixable": {"safe": 1, "unsafe": 1, "display-only": 1},
-        "hidden": {"cold": 40, "low_confidence": 3},
+        "hidden": {"cold": 40, "low_confidence": 3, "unchanged": 0},
+        "baseline": 0,
         "suppressed": 2,
         "fixed": 0,
         "errors": 1,
@@ -130,8 +131,16 @@ def test_statistics_in_json() -> None:
             "count": 2,
             "fixable": True,
             "fixable_count": 1,
+            "baseline": 0,
         },
-        {"code": "HTD206", "name": "pageable-non-blocking", "count": 1, "fixable": False, "fixable_count": 0},
+        {
+            "code": "HTD206",
+            "name": "pageable-non-blocking",
+            "count": 1,
+            "fixable": False,
+            "fixable_count": 0,
+            "baseline": 0,
+        },
     ]
 
 

@@ -1,0 +1,120 @@
+"""Leaving out findings that are not of interest: known ones, and those on lines that did not change.
+
+A sieve looks at verdicts after they are made, so that the cache holds them whole, and at each round of fixing, so that
+what a check leaves out is not fixed either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from h2dlint.engine.results import FileResult, Hidden, Report, Silenced
+from h2dlint.model import Finding
+from h2dlint.syntax.source import DecodeError, SourceText
+
+if TYPE_CHECKING:
+    from h2dlint.engine.baseline import Baseline
+    from h2dlint.engine.changed import Changes
+
+Sift = Callable[[FileResult, bytes], FileResult]
+"""Takes a verdict and the bytes that it is on; called again for what fixes make of the same file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sieve:
+    """What to leave out.
+
+    Args:
+        baseline: location of a file to the baseline that holds for it, if there is one.
+        changes: the lines of interest; ``None`` where all are.
+    """
+
+    baseline: Callable[[Path], Baseline | None] = lambda location: None
+    changes: Changes | None = None
+
+    def of(self, location: Path, data: bytes) -> Sift:
+        """The sieve for one file.
+
+        Args:
+            location: absolute path.
+            data: what is in the file, before any fix.
+
+        Raises:
+            ConfigError: the baseline cannot be read.
+        """
+        known = self.baseline(location)
+        match = known.matcher(location) if known is not None else None
+
+        def sift(result: FileResult, now: bytes) -> FileResult:
+            if match is not None and not result.errors:
+                result = match(result, now)
+            if self.changes is not None and (result.findings or result.silenced):
+                result = self._touched(result, location, data, now)
+            return result
+
+        return sift
+
+    def _touched(self, result: FileResult, location: Path, before: bytes, now: bytes) -> FileResult:
+        assert self.changes is not None
+        touches = self.changes.of(location, before, now)
+        kept = tuple(finding for finding in result.findings if touches(*lines(finding)))
+        silenced = tuple(each for each in result.silenced if touches(*lines(each.finding)))
+        left_out = result.hidden.unchanged + len(result.findings) - len(kept)
+        hidden = replace(result.hidden, unchanged=left_out)
+        return replace(result, findings=kept, silenced=silenced, hidden=hidden)
+
+
+def sift_report(report: Report, sieve: Sieve, places: Mapping[str, Path]) -> Report:
+    """A report without what a sieve leaves out.
+
+    Args:
+        report: of a run that fixed nothing.
+        sieve: what to leave out.
+        places: path as reports show it to location, of every file that was checked.
+
+    Raises:
+        ConfigError: a baseline cannot be read, or a file is not where git is asked.
+    """
+    findings: list[Finding] = []
+    silenced: list[Silenced] = []
+    unchanged = 0
+    found = {path: tuple(group) for path, group in groupby(report.findings, lambda finding: finding.path)}
+    quiet = {path: tuple(group) for path, group in groupby(report.silenced, lambda each: each.finding.path)}
+    broken = {error.path for error in report.errors}
+    for path in sorted(places.keys() - broken):
+        data = _read(places[path]) if path in found or path in quiet else b""
+        result = FileResult(path, found.get(path, ()), silenced=quiet.get(path, ()))
+        result = sieve.of(places[path], data)(result, data)
+        findings += result.findings
+        silenced += result.silenced
+        unchanged += result.hidden.unchanged
+    for path in sorted(broken & found.keys()):
+        findings += found[path]
+    hidden = Hidden(report.hidden.cold, report.hidden.low_confidence, unchanged)
+    findings.sort(key=lambda finding: (*finding.sort_key, finding.span))
+    return replace(report, findings=tuple(findings), silenced=tuple(silenced), hidden=hidden)
+
+
+def lines(finding: Finding) -> tuple[int, int]:
+    """First and last line of the statement that a finding is in."""
+    first, last = finding.statement
+    return (finding.span.line, finding.span.end_line) if (first, last) == (0, 0) else (first, last)
+
+
+def _read(location: Path) -> bytes:
+    try:
+        return location.read_bytes()
+    except OSError:
+        return b""
+
+
+def decoded(path: str, data: bytes) -> SourceText | None:
+    """The text of a file, if it is one."""
+    try:
+        return SourceText.from_bytes(data)
+    except DecodeError:
+        return None
