@@ -7,6 +7,7 @@ from typing import Any
 from h2dlint.engine.results import FileResult, Hidden, Note, Suppression
 from h2dlint.model import (
     Applicability,
+    Cells,
     Confidence,
     Context,
     Edit,
@@ -32,6 +33,7 @@ def pack(result: FileResult) -> Packed:
         int(result.screened_out),
         [[s.line, s.text, s.codes, int(s.used), s.codes_used] for s in result.suppressions],
         [[note.line, note.message] for note in result.notes],
+        None if result.cells is None else [result.cells.numbers, result.cells.firsts, result.cells.raw],
     ]
 
 
@@ -45,7 +47,7 @@ def unpack(packed: Packed, path: str) -> FileResult:
     Raises:
         ValueError, TypeError, LookupError: it is nothing that ``pack`` made.
     """
-    findings, errors, hidden, suppressed, screened_out, suppressions, notes = packed
+    findings, errors, hidden, suppressed, screened_out, suppressions, notes, cells = packed
     return FileResult(
         path,
         tuple(_read_finding(finding, path) for finding in findings),
@@ -58,6 +60,7 @@ def unpack(packed: Packed, path: str) -> FileResult:
             for line, text, codes, used, codes_used in suppressions
         ),
         tuple(Note(path, line, message) for line, message in notes),
+        None if cells is None else Cells(*map(tuple, cells)),
     )
 
 

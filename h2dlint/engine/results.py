@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from h2dlint.model import FileError, Finding
+from h2dlint.model import Cells, FileError, Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,7 @@ class Note:
     path: str
     line: int
     message: str
+    cell: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ class FileResult:
     suppressions: tuple[Suppression, ...] = ()
     """Every suppression comment of the file, used or not; empty where the file was never parsed."""
     notes: tuple[Note, ...] = ()
+    cells: Cells | None = None
+    """Of a notebook that could be read: all lines count in the text of its Python cells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,8 @@ class Report:
     fixed: dict[str, dict[str, int]] = field(default_factory=dict)
     """Path to code to number of fixes applied, where fixes were applied."""
     notes: tuple[Note, ...] = ()
+    notebooks: dict[str, Cells] = field(default_factory=dict)
+    """Path of each notebook that anything is said of to what its lines mean."""
 
     @property
     def fixed_count(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from h2dlint.model import Applicability, Confidence, Finding
 
@@ -71,7 +71,12 @@ class Reporter:
     Args:
         view: how it is to look.
         sources: gives the text of a file for the formats that show source.
+
+    Class attributes:
+        cells: the format tells the cells of a notebook; one that does not is given lines of the file.
     """
+
+    cells: ClassVar[bool] = False
 
     def __init__(self, view: View, sources: Sources) -> None:
         self.view = view

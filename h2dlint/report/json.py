@@ -23,6 +23,8 @@ VERSION = 1
 class JsonReporter(Reporter):
     """One object with findings, errors and summary; the same bytes for the same report."""
 
+    cells = True
+
     def report(self, report: Report) -> Iterator[str]:
         """Yield the object; findings are in path order."""
         yield _dump(
@@ -55,6 +57,7 @@ def finding_object(finding: Finding) -> dict[str, Any]:
     reasons = finding.fix.reasons if finding.fix is not None else ()
     return {
         "path": finding.path,
+        "cell": finding.cell,
         "line": finding.span.line,
         "column": finding.span.column,
         "end_line": finding.span.end_line,
@@ -103,7 +106,13 @@ def fix_object(fix: Fix) -> dict[str, Any]:
 
 def error_object(error: FileError) -> dict[str, Any]:
     """An error as version 1 writes it."""
-    return {"path": error.path, "line": error.line, "kind": error.kind.value, "message": error.message}
+    return {
+        "path": error.path,
+        "cell": error.cell,
+        "line": error.line,
+        "kind": error.kind.value,
+        "message": error.message,
+    }
 
 
 def summary_object(report: Report) -> dict[str, Any]:
@@ -134,6 +143,7 @@ def _tally(kinds: type[Enum], values: list[Any]) -> dict[str, int]:
 
 def _edit_object(edit: Edit) -> dict[str, Any]:
     return {
+        "cell": edit.cell,
         "line": edit.span.line,
         "column": edit.span.column,
         "end_line": edit.span.end_line,
