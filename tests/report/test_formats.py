@@ -84,7 +84,7 @@ def test_json_is_version_1() -> None:
         "edits": [],
     }
     assert document["errors"] == [
-        {"path": "pkg/broken.py", "line": 3, "kind": "syntax", "message": "invalid syntax"}
+        {"path": "pkg/broken.py", "cell": None, "line": 3, "kind": "syntax", "message": "invalid syntax"}
     ]
     assert document["summary"] == {
         "files_checked": 5,
