@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import io
-import tokenize
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -44,7 +42,7 @@ class Plugin:
             ConfigError: the configuration cannot be used; flake8 ends with its message.
         """
         from h2dlint.engine.runner import lint_source
-        from h2dlint.integrations.project import absolute, deep_stack
+        from h2dlint.integrations.project import absolute, deep_stack, encoded
 
         location = absolute(self.filename)
         surroundings = _surroundings()
@@ -63,17 +61,6 @@ class Plugin:
             yield error.line or 1, 0, f"{FAILED} not checked: {error.message}", type(self)
         for finding in result.findings:
             yield finding.span.line, finding.span.column - 1, f"{finding.code} {finding.message}", type(self)
-
-
-def encoded(text: str) -> bytes:
-    """A decoded file as bytes again, in the encoding that it declares."""
-    data = text.encode("utf-8", "surrogatepass")
-    try:
-        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
-        return text.encode(encoding)
-    except (SyntaxError, ValueError, LookupError):
-        # flake8 reads such a file as latin-1, and so its declaration says nothing.
-        return data
 
 
 @lru_cache(maxsize=1)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+import tokenize
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -62,6 +64,17 @@ class FileByFile:
 def absolute(filename: str) -> Path:
     """The path of a file that a tool names relative to the working directory."""
     return Path(os.path.normpath(Path.cwd() / filename))
+
+
+def encoded(text: str) -> bytes:
+    """A decoded file as bytes again, in the encoding that it declares."""
+    data = text.encode("utf-8", "surrogatepass")
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        return text.encode(encoding)
+    except (SyntaxError, ValueError, LookupError):
+        # What the text was read as is not what it declares, so the declaration says nothing.
+        return data
 
 
 @contextmanager
