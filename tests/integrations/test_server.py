@@ -214,7 +214,8 @@ def test_the_call_graph_is_renewed(root: Path) -> None:
     )
     with Editor(root) as editor:
         editor.open("callee.py", callee)
-        assert editor.published("callee.py") == [], "only cold code calls it"
+        while editor.published("callee.py"):
+            pass  # Until it is known that only cold code calls it.
         caller.write_text(
             "from callee import prepare\n\n\ndef forward():\n    prepare([1])\n", encoding="utf-8"
         )
@@ -229,7 +230,7 @@ def test_notebooks(root: Path) -> None:
     cells = [
         "# text",
         "import torch\nlens = [1, 2]",
-        '%%time\nfor _ in range(3):\n    "\U0001f600"; torch.tensor(lens, device="cuda")',
+        '%%time\nfor _ in "abc":\n    "\U0001f600"; torch.tensor(lens, device="cuda")',
     ]
     kinds = [1, 2, 2]
     uris = [f"cell:{number}" for number in range(3)]
@@ -263,7 +264,7 @@ def test_notebooks(root: Path) -> None:
         assert list(whole["edit"]["changes"]) == [uris[2]]
         fixed = applied(cells[2], whole["edit"]["changes"][uris[2]])
         assert fixed.startswith(
-            '%%time\nfor _ in range(3):\n    "\U0001f600"; torch.tensor(lens, pin_memory=True)'
+            '%%time\nfor _ in "abc":\n    "\U0001f600"; torch.tensor(lens, pin_memory=True)'
         )
         editor.notify(
             "notebookDocument/didChange",

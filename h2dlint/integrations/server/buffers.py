@@ -92,9 +92,10 @@ class Buffer:
 
     def place(self, line: int) -> tuple[Part, int]:
         """The document and the line within it, from 1, of a line of the source."""
-        if self.source.cells is None or not self.source.cells.numbers:
+        cells = self.source.cells if self.notebook else None
+        if cells is None or not cells.numbers:
             return self.parts[0], line
-        cell, within = self.source.cells.place(line)
+        cell, within = cells.place(line)
         return self.parts[cell - 1], within
 
     def positions(self, part: Part) -> Positions:

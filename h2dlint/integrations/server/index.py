@@ -11,20 +11,23 @@ from h2dlint.engine.modules import Projects
 
 Key = tuple[str, tuple[str, ...]]
 """The top of a project and its entry points."""
+Look = tuple["Signature | None", str]
+"""What the file system said of a file when it was looked at, and what was seen."""
 
 
 class Index:
     """Hands out views of the files on disk, and keeps the call graphs of projects from one view to the next.
 
-    A graph is given out as it is even where files have changed since: it says how hot code is and not what is found,
-    and making one anew takes seconds in a large project. ``renew`` does that, in a thread of its own.
+    A graph says how hot code is and not what is found, and making one takes seconds in a large project. So nobody
+    waits for it: before there is one nothing is known of other files' calls, and one that files have changed since is
+    given out as it is. ``renew`` makes graphs, in a thread of its own.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._graphs: dict[Key, CallGraph] = {}
-        self._looks: dict[Key, dict[str, tuple[Signature | None, str]]] = {}
-        self._ledger = Ledger()
+        self._looks: dict[Key, dict[str, Look]] = {}
+        self._missing: set[Key] = set()
         self._projects: Projects | None = None
 
     @property
@@ -32,8 +35,7 @@ class Index:
         """The files as they were when this view was made."""
         with self._lock:
             if self._projects is None:
-                self._ledger = Ledger()
-                self._projects = Projects(self._ledger, self)
+                self._projects = Projects(shelf=self)
             return self._projects
 
     def changed(self) -> None:
@@ -41,49 +43,51 @@ class Index:
         with self._lock:
             self._projects = None
 
-    def find(self, root: str, entry_points: tuple[str, ...]) -> CallGraph | None:
-        """The call graph of a project, where there is one."""
-        return self._graphs.get((root, entry_points))
+    @property
+    def incomplete(self) -> bool:
+        """A graph was asked for that there is not yet."""
+        return bool(self._missing)
+
+    def find(self, root: str, entry_points: tuple[str, ...]) -> CallGraph:
+        """The call graph of a project; where there is none yet, one that knows of no calls."""
+        graph = self._graphs.get((root, entry_points))
+        if graph is None:
+            self._missing.add((root, entry_points))
+            graph = CallGraph.remembered(({}, {}, frozenset()))
+        return graph
 
     def keep(self, root: str, entry_points: tuple[str, ...], graph: CallGraph) -> None:
-        """Keep a graph that the current view made."""
-        self._store((root, entry_points), graph, self._ledger)
-
-    def _store(self, key: Key, graph: CallGraph, ledger: Ledger) -> None:
-        looks = {}
-        for path, look in list(ledger.scans.items()):
-            seen = ledger.contents.get(path)
-            looks[path] = (seen[0] if seen is not None else None, look)
-        self._graphs[key], self._looks[key] = graph, looks
+        """Not called, as there always is a graph."""
 
     def renew(self) -> bool:
-        """Make the graphs anew whose files changed in what a graph is made of; whether there were any."""
-        renewed = False
-        for key in list(self._graphs):
-            if not self._outdated(key):
-                continue
+        """Make the graphs that are missing or whose files changed in what a graph is made of; whether any were."""
+        todo = set(self._missing) | {key for key in list(self._graphs) if self._outdated(key)}
+        for key in todo:
             ledger = Ledger()
-            fresh = Projects(ledger)
-            graph = fresh.project.calls(*key)
-            self._store(key, graph, ledger)
-            renewed = True
-        if renewed:
+            self._graphs[key] = Projects(ledger).project.calls(*key)
+            looks: dict[str, Look] = {}
+            for path, look in ledger.scans.items():
+                seen = ledger.contents.get(path)
+                looks[path] = (seen[0] if seen is not None else None, look)
+            self._looks[key] = looks
+            self._missing.discard(key)
+        if todo:
             self.changed()
-        return renewed
+        return bool(todo)
 
     def _outdated(self, key: Key) -> bool:
         root = key[0]
-        known = self._looks.get(key, {})
+        known = self._looks[key]
         paths = sources(root)
         if set(paths) != known.keys():
             return True
-        looks = Projects()
+        now = Projects()
         for path in paths:
             sign = signature(path)
             was, look = known[path]
             if sign is not None and sign == was:
                 continue
-            if looks.look(path, root) != look:
+            if now.look(path, root) != look:
                 return True
             known[path] = (sign, look)
         return False

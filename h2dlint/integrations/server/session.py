@@ -54,6 +54,7 @@ class Session(LanguageServer):
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._renewal: asyncio.Task[None] | None = None
+        self._renewing = False
         self._told = ""
         before = threading.stack_size(STACK)
         try:
@@ -161,12 +162,16 @@ class Session(LanguageServer):
         await asyncio.sleep(delay)
         if self.pulls and not self._open.get(uri):
             return
-        verdict = await self.verdict(uri)
-        if verdict is None or uri not in self._open:
-            return
-        versions = {part.uri: part.version for part in verdict.buffer.parts}
-        for part, found in diagnostics(verdict).items():
-            self._publish(part, versions[part], found)
+        try:
+            verdict = await self.verdict(uri)
+            if verdict is None or uri not in self._open:
+                return
+            versions = {part.uri: part.version for part in verdict.buffer.parts}
+            for part, found in diagnostics(verdict).items():
+                self._publish(part, versions[part], found)
+        except Exception as error:
+            # A task that nobody waits for would end without a word.
+            self.report_server_error(error, type(error))
 
     def _publish(self, uri: str, version: int | None, found: list[types.Diagnostic]) -> None:
         self.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, found, version))
@@ -192,6 +197,8 @@ class Session(LanguageServer):
         verdict = await self.analyse(buffers.lint, buffer, settings, projects)
         if uri in self._open:
             self._verdicts[uri] = verdict
+        if self.index.incomplete and not self._renewing:
+            self._renew_in(0.0)
         return verdict
 
     async def analyse(self, function: Callable[..., Result], *arguments: Any) -> Result:
@@ -226,15 +233,25 @@ class Session(LanguageServer):
         self._told = ""
         self.index.changed()
         self.look_at_all()
-        if self._renewal is not None:
-            self._renewal.cancel()
-        self._renewal = asyncio.ensure_future(self._renew())
+        self._renew_in(IDLE)
 
-    async def _renew(self) -> None:
-        await asyncio.sleep(IDLE)
-        loop = asyncio.get_running_loop()
-        if await loop.run_in_executor(self._librarian, self.index.renew):
-            self.look_at_all()
+    def _renew_in(self, delay: float) -> None:
+        """Look after the call graphs after a while, unless that is put off before."""
+        if self._renewal is not None and not self._renewing:
+            self._renewal.cancel()
+        self._renewal = asyncio.ensure_future(self._renew(delay))
+
+    async def _renew(self, delay: float) -> None:
+        await asyncio.sleep(delay)
+        self._renewing = True
+        try:
+            loop = asyncio.get_running_loop()
+            if await loop.run_in_executor(self._librarian, self.index.renew):
+                self.look_at_all()
+        except Exception as error:
+            self.report_server_error(error, type(error))
+        finally:
+            self._renewing = False
 
     def report_server_error(self, error: Exception, source: Any) -> None:
         """Write down a fault; it disturbs nobody who types, and the server goes on."""
