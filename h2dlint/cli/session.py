@@ -254,8 +254,8 @@ def deliver(
         names=rule_names() if job.fix_table else {},
     )
     reporter = _reporter(job, settings)(view, sources)
-    report = in_cells(report) if reporter.cells else in_file(report)
-    output.write(reporter.statistics(report) if job.statistics else reporter.report(report))
+    placed = in_cells(report) if reporter.cells else in_file(report)
+    output.write(reporter.statistics(report) if job.statistics else reporter.report(placed))
     touched = job.exit_non_zero_on_fix and report.fixed_count > 0
     return _status(job, report, bool(report.findings) or touched)
 
