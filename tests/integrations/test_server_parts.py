@@ -94,9 +94,8 @@ def test_a_graph_is_made_anew_where_it_would_be_another(tmp_path: Path) -> None:
     index = Index()
     key = (str(tmp_path), ())
     assert index.find(*key).of(str(file), "prepare") is None
-    assert index.incomplete
-    assert index.renew()
-    assert not index.incomplete
+    states = [index.incomplete, index.renew(), index.incomplete]
+    assert states == [True, True, False]
     assert "reached from forward" in (index.find(*key).of(str(file), "prepare") or ("", ""))[1]
     assert not index.renew()
     # Another text that looks the same; then one that does not; then another file.
