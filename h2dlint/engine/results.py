@@ -81,7 +81,7 @@ class Report:
     """Path to code to number of fixes applied, where fixes were applied."""
     notes: tuple[Note, ...] = ()
     notebooks: dict[str, Cells] = field(default_factory=dict)
-    """Path of each notebook that anything is said of to what its lines mean."""
+    """Path of each notebook to what its lines mean."""
 
     @property
     def fixed_count(self) -> int:

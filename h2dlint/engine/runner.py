@@ -205,11 +205,7 @@ def make_report(results: Iterable[FileResult], errors: Iterable[FileError] = ())
         suppressed=sum(result.suppressed for result in ordered),
         checked=len(ordered),
         notes=tuple(note for result in ordered for note in result.notes),
-        notebooks={
-            result.path: result.cells
-            for result in ordered
-            if result.cells is not None and (result.findings or result.errors or result.notes)
-        },
+        notebooks={result.path: result.cells for result in ordered if result.cells is not None},
     )
 
 
