@@ -9,6 +9,7 @@ exclusive. A line ends at ``\n``, ``\r\n`` or ``\r`` and at nothing else, as in 
 from __future__ import annotations
 
 import enum
+from bisect import bisect_right
 from dataclasses import dataclass, field
 
 
@@ -76,6 +77,8 @@ class Edit:
 
     span: Span
     content: str
+    cell: int | None = None
+    """Of a notebook, where ``span`` counts within a cell; see ``Cells``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +169,8 @@ class Finding:
         group: findings of a file with an equal group belong together: fixing one alone moves its wait to another.
         statement: first and last line of the whole statement, where a suppression comment may stand.
         trace: what a recorded run says of it; ``None`` where none was asked.
+        cell: of a notebook, from 1, where lines count within that cell, as in reports; until then they count in the
+            text of all code cells, and this is ``None``.
     """
 
     path: str
@@ -183,6 +188,7 @@ class Finding:
     fix: Fix | None = None
     statement: tuple[int, int] = (0, 0)
     trace: Measured | None = None
+    cell: int | None = None
 
     @property
     def sort_key(self) -> tuple[str, int, int, str]:
@@ -207,6 +213,31 @@ class FileError:
     line: int | None
     kind: ErrorKind
     message: str
+    cell: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Where the lines of a notebook's code belong, which is linted as the one text of its Python cells.
+
+    Args:
+        numbers: of the cells among all cells of the notebook, from 1.
+        firsts: the first line of each in the text.
+        raw: for each line of the text, the line of the file that it stands in.
+    """
+
+    numbers: tuple[int, ...] = ()
+    firsts: tuple[int, ...] = ()
+    raw: tuple[int, ...] = ()
+
+    def place(self, line: int) -> tuple[int, int]:
+        """Number of the cell and line within it, both from 1, of a line of the text."""
+        index = max(bisect_right(self.firsts, line) - 1, 0)
+        return self.numbers[index], line - self.firsts[index] + 1
+
+    def in_file(self, line: int) -> int:
+        """The line of the file for a line of the text."""
+        return self.raw[min(max(line, 1), len(self.raw)) - 1] if self.raw else 1
 
 
 @dataclass(frozen=True, slots=True)

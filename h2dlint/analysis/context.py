@@ -56,7 +56,12 @@ class Contexts:
         if record.main:
             return Context.COLD, 'cold: under if __name__ == "__main__"'
         if record.function is None:
-            return Context.COLD, "cold: runs at import time"
+            if not self._path.endswith(".ipynb"):
+                return Context.COLD, "cold: runs at import time"
+            # The cells of a notebook are the program.
+            if record.loop is not None:
+                return Context.HOT, f"hot: loop at line {record.loop}"
+            return Context.COLD, "cold: a cell of a notebook, outside of loops"
         context, why = self._function(record.function)
         if record.loop is not None and context is not Context.COLD:
             return Context.HOT, f"hot: loop at line {record.loop}"

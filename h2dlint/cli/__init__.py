@@ -19,6 +19,8 @@ main = Root(
         "trace": "h2dlint.cli.trace:trace",
         "verify": "h2dlint.cli.verify:verify",
         "clean": "h2dlint.cli.clean:clean",
+        "server": "h2dlint.cli.server:server",
+        "completion": "h2dlint.cli.completion:completion",
     },
     context_settings=HELP_OPTIONS,
     help="Find and fix the host-to-device copies that make PyTorch code wait.",

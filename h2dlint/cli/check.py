@@ -59,6 +59,7 @@ class _Check(Command):
 @click.option("--statistics", is_flag=True, help="Count findings by rule instead of listing them.")
 @click.option("-e", "--exit-zero", is_flag=True, help="Exit 0 even if there are findings.")
 @click.option("--exit-non-zero-on-fix", is_flag=True, help="Exit 1 if anything was fixed, too.")
+@click.option("-w", "--watch", is_flag=True, help="Check again whenever a file changes.")
 @click.option("--show-files", is_flag=True, help="List the files that would be checked, and stop.")
 @click.option("--show-settings", is_flag=True, help="Show the settings that hold, and stop.")
 @configuration_options
@@ -72,4 +73,9 @@ def check(ctx: click.Context, /, **params: Any) -> None:
     """
     from h2dlint.cli.session import Job, run
 
-    ctx.exit(run(Job.from_params(params)))
+    job = Job.from_params(params)
+    if params["watch"]:
+        from h2dlint.cli.watching import watch
+
+        ctx.exit(watch(job))
+    ctx.exit(run(job))

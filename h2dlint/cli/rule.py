@@ -12,8 +12,16 @@ if TYPE_CHECKING:
     from h2dlint.rules.base import Rule
 
 
+def _complete(ctx: click.Context, parameter: click.Parameter, given: str) -> list[str]:
+    """Codes and names, for the shell."""
+    from h2dlint.rules import all_rules
+
+    words = [word for each in all_rules() for word in (each.code, each.name)]
+    return [word for word in words if word.lower().startswith(given.lower())]
+
+
 @click.command("rule", cls=Command, context_settings=HELP_OPTIONS)
-@click.argument("code", required=False, metavar="[CODE]")
+@click.argument("code", required=False, metavar="[CODE]", shell_complete=_complete)
 @click.option(
     "--format",
     "--output-format",

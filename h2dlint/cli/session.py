@@ -18,7 +18,7 @@ from h2dlint.cli.progress import ProgressBar
 from h2dlint.cli.verbose import explain_run, rule_names, settings_text
 from h2dlint.engine.cache import FOLDER
 from h2dlint.engine.config import ConfigError, load_settings
-from h2dlint.engine.diff import unified_diff
+from h2dlint.engine.diff import readable_diff, unified_diff
 from h2dlint.engine.files import Discovery, discover
 from h2dlint.engine.pool import cores
 from h2dlint.engine.results import Report
@@ -26,8 +26,9 @@ from h2dlint.engine.runner import lint_files
 from h2dlint.engine.settings import Settings
 from h2dlint.engine.sieve import Sieve, sift_report
 from h2dlint.report import FORMATS, Reporter, Sources, Unreported, View
+from h2dlint.report.notebooks import in_cells, in_file, place
 from h2dlint.report.summary import would_fix
-from h2dlint.syntax.source import DecodeError, SourceText
+from h2dlint.syntax.source import DecodeError, SourceText, read_source
 
 if TYPE_CHECKING:
     from h2dlint.engine.fixing import FixOutcome
@@ -233,7 +234,7 @@ def _file_sources(places: Mapping[str, Path]) -> Sources:
     @lru_cache(maxsize=4)
     def source(path: str) -> SourceText | None:
         try:
-            return SourceText.from_bytes(places[path].read_bytes())
+            return read_source(places[path].name, places[path].read_bytes())
         except (KeyError, OSError, DecodeError):
             return None
 
@@ -242,12 +243,12 @@ def _file_sources(places: Mapping[str, Path]) -> Sources:
 
 def say_errors(report: Report, quiet: bool = False) -> None:
     """Print errors, and warnings unless ``quiet``, to standard error."""
-    for error in report.errors:
-        place = error.path if error.line is None else f"{error.path}:{error.line}"
-        terminal.error(f"{place}: {error.message}")
+    told = in_cells(report)
+    for error in told.errors:
+        terminal.error(f"{place(error.path, error.line, error.cell)}: {error.message}")
     if not quiet:
-        for note in report.notes:
-            terminal.warn(f"{note.path}:{note.line}: {note.message}")
+        for note in told.notes:
+            terminal.warn(f"{place(note.path, note.line, note.cell)}: {note.message}")
 
 
 def deliver(
@@ -289,14 +290,17 @@ def deliver(
         top=repository_top(Path.cwd(), settings).as_posix(),
     )
     reporter = _reporter(job, settings)(view, sources)
-    output.write(reporter.statistics(report) if job.statistics else reporter.report(report))
+    placed = in_cells(report) if reporter.cells else in_file(report)
+    output.write(reporter.statistics(report) if job.statistics else reporter.report(placed))
     touched = job.exit_non_zero_on_fix and report.fixed_count > 0
     counts = any(note.counts for note in report.notes)
     return _status(job, report, bool(report.findings) or touched or counts)
 
 
 def _deliver_diff(job: Job, report: Report, changed: list[FixOutcome], outcomes: Iterable[FixOutcome]) -> int:
-    diff = b"".join(unified_diff(outcome.path, outcome.before, outcome.after) for outcome in changed)
+    # A patch is for the files; what is shown of a notebook is its cells.
+    diff_of = unified_diff if job.patch is not None else readable_diff
+    diff = b"".join(diff_of(outcome.path, outcome.before, outcome.after) for outcome in changed)
     output = terminal.Output(job.output_file if job.patch is None else Path(job.patch))
     if diff or output.file is not None:
         output.write(terminal.pretty_diff(diff, output))

@@ -17,7 +17,7 @@ from h2dlint.engine.fixing import FixOutcome, fix_source
 from h2dlint.engine.results import FileResult, Report
 from h2dlint.engine.runner import lint_source
 from h2dlint.engine.settings import Settings
-from h2dlint.syntax.source import DecodeError, SourceText
+from h2dlint.syntax.source import DecodeError, SourceText, read_source
 
 
 def run_stdin(job: Job, settings: Settings, cwd: Path) -> int:
@@ -39,6 +39,7 @@ def run_stdin(job: Job, settings: Settings, cwd: Path) -> int:
         fixed={result.path: applied} if applied else {},
         notes=result.notes,
         silenced=result.silenced,
+        notebooks={} if result.cells is None else {result.path: result.cells},
     )
     if job.verbose:
         explain_run(report, settings, time.monotonic() - begin)
@@ -46,7 +47,7 @@ def run_stdin(job: Job, settings: Settings, cwd: Path) -> int:
 
     def sources(path: str) -> SourceText | None:
         try:
-            return SourceText.from_bytes(outcome.after)
+            return read_source(path, outcome.after)
         except DecodeError:
             return None
 

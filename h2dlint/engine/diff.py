@@ -31,3 +31,27 @@ def unified_diff(path: str, before: bytes, after: bytes) -> bytes:
 
 def _lines(data: bytes) -> list[bytes]:
     return re.findall(rb"[^\n]*\n|[^\n]+", data)
+
+
+def readable_diff(path: str, before: bytes, after: bytes) -> bytes:
+    """The diff of one file as a person reads it: of a notebook, that of each cell that changed, as ruff shows it.
+
+    Args:
+        path: with forward slashes; its name tells a notebook.
+        before: the content of the file.
+        after: the new content.
+    """
+    if not path.endswith(".ipynb"):
+        return unified_diff(path, before, after)
+    from h2dlint.syntax.notebook import NotebookText
+
+    old, new = NotebookText.from_bytes(before), NotebookText.from_bytes(after)
+    return b"".join(
+        unified_diff(f"{path}:cell {a.number}", _bytes(a.text), _bytes(b.text))
+        for a, b in zip(old.parts, new.parts, strict=True)
+    )
+
+
+def _bytes(cell: str) -> bytes:
+    # The last line of a cell has no newline, which says nothing.
+    return f"{cell}\n".encode("utf-8", "surrogatepass") if cell else b""

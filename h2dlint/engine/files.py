@@ -1,6 +1,6 @@
 """Which files to lint.
 
-Folders are walked for ``.py`` and ``.pyw`` files (a stub runs nothing); a file that the user names is
+Folders are walked for ``.py``, ``.pyw`` and ``.ipynb`` files (a stub runs nothing); a file that the user names is
 linted whatever it is called. As in ruff, a named path is taken even where it is excluded (unless
 ``force-exclude`` is set) or ignored by git, symbolic links to folders are not followed, and links to files
 are. Named pipes, sockets and devices are never opened.
@@ -20,7 +20,7 @@ from h2dlint.engine.globs import PathPatterns
 from h2dlint.engine.settings import Settings
 from h2dlint.model import ErrorKind, FileError
 
-SUFFIXES = (".py", ".pyw")
+SUFFIXES = (".py", ".pyw", ".ipynb")
 """What the walk of a folder looks for."""
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from h2dlint.engine.edits import apply_edits, choose
+from h2dlint.engine.edits import apply_edits, choose, to_changes
 from h2dlint.engine.files import Discovery, SourceFile
 from h2dlint.engine.memory import rare_collections
 from h2dlint.engine.modules import Projects
@@ -26,8 +26,8 @@ from h2dlint.engine.settings import Settings
 from h2dlint.engine.sieve import Sieve, Sift
 from h2dlint.engine.verifying import Verifier
 from h2dlint.engine.write import WriteError, write_atomically
-from h2dlint.model import Applicability, ErrorKind, FileError, Finding
-from h2dlint.syntax.source import SourceText
+from h2dlint.model import Applicability, Edit, ErrorKind, FileError, Finding
+from h2dlint.syntax.source import SourceText, read_source
 
 __all__ = ["FixOutcome", "apply_edits", "fix_files", "fix_source"]
 
@@ -218,15 +218,36 @@ def _round(
     wanted = [finding for finding in result.findings if _to_apply(finding, settings)]
     if not wanted:
         return data, [], ()
-    source = SourceText.from_bytes(data)
+    source = read_source(path, data, notebook=result.cells is not None)
     if source.to_bytes() != data:
         message = f"not fixed: encoding {source.encoding} would change bytes that no fix touches"
         return data, [], (FileError(path, None, ErrorKind.ENCODING, message),)
     chosen, faulty = choose(source, wanted)
     left_out = [(finding, str(error)) for finding, error in faulty]
+    chosen = [finding for finding in chosen if _fits(source, finding, left_out)]
     kept = _settle(source, Verifier(source), [], chosen, left_out)
     errors = tuple(_broken_fix(path, finding, reason) for finding, reason in left_out)
-    return source.to_bytes(_apply(source, kept)), kept, errors
+    return _written(source, kept), kept, errors
+
+
+def _written(source: SourceText, findings: Sequence[Finding]) -> bytes:
+    """The file with fixes applied."""
+    if source.cells is None:
+        return source.to_bytes(_apply(source, findings))
+    changes = to_changes(source, _edits(findings))
+    return source.rewritten((change.start, change.end, change.content) for change in changes)
+
+
+def _fits(source: SourceText, finding: Finding, left_out: list[tuple[Finding, str]]) -> bool:
+    """Whether a fix can be written: of a notebook, each edit has to lie within a cell."""
+    if source.cells is None:
+        return True
+    try:
+        _written(source, [finding])
+    except ValueError as error:
+        left_out.append((finding, str(error)))
+        return False
+    return True
 
 
 def _settle(
@@ -251,7 +272,11 @@ def _settle(
 
 
 def _apply(source: SourceText, findings: Sequence[Finding]) -> str:
-    return apply_edits(source, [edit for finding in findings if finding.fix for edit in finding.fix.edits])
+    return apply_edits(source, _edits(findings))
+
+
+def _edits(findings: Sequence[Finding]) -> list[Edit]:
+    return [edit for finding in findings if finding.fix for edit in finding.fix.edits]
 
 
 def _broken_fix(path: str, finding: Finding, reason: str) -> FileError:

@@ -7,6 +7,7 @@ from typing import Any
 from h2dlint.engine.results import FileResult, Hidden, Note, Silenced, Suppression
 from h2dlint.model import (
     Applicability,
+    Cells,
     Confidence,
     Context,
     Edit,
@@ -37,6 +38,7 @@ def pack(result: FileResult) -> Packed:
             for each in result.silenced
             if each.comment is not None
         ],
+        None if result.cells is None else [result.cells.numbers, result.cells.firsts, result.cells.raw],
     ]
 
 
@@ -50,7 +52,7 @@ def unpack(packed: Packed, path: str) -> FileResult:
     Raises:
         ValueError, TypeError, LookupError: it is nothing that ``pack`` made.
     """
-    findings, errors, hidden, suppressed, screened_out, suppressions, notes, silenced = packed
+    findings, errors, hidden, suppressed, screened_out, suppressions, notes, silenced, cells = packed
     comments = tuple(
         Suppression(line, text, tuple(codes), bool(used), tuple(codes_used), reason)
         for line, text, codes, used, codes_used, reason in suppressions
@@ -65,6 +67,7 @@ def unpack(packed: Packed, path: str) -> FileResult:
         comments,
         tuple(Note(path, line, message, bool(counts)) for line, message, counts in notes),
         tuple(Silenced(_read_finding(finding, path), comments[number]) for finding, number in silenced),
+        None if cells is None else Cells(*map(tuple, cells)),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from h2dlint.model import FileError, Finding
+from h2dlint.model import Cells, FileError, Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,7 @@ class Note:
     line: int
     message: str
     counts: bool = False
+    cell: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,8 @@ class FileResult:
     notes: tuple[Note, ...] = ()
     silenced: tuple[Silenced, ...] = ()
     """Findings that would have been reported but for a comment or the baseline, sorted."""
+    cells: Cells | None = None
+    """Of a notebook that could be read: all lines count in the text of its Python cells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,8 @@ class Report:
     notes: tuple[Note, ...] = ()
     silenced: tuple[Silenced, ...] = ()
     """Findings that would have been reported but for a comment or the baseline."""
+    notebooks: dict[str, Cells] = field(default_factory=dict)
+    """Path of each notebook to what its lines mean."""
 
     @property
     def fixed_count(self) -> int:

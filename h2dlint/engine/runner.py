@@ -65,9 +65,50 @@ def lint_source(
     """
     if len(data) > MAX_BYTES:
         return _failed(path, _too_large(path, len(data)))
+    if is_notebook(location or path):
+        if NEEDED not in data and len(data) > ALWAYS_PARSED:
+            return FileResult(path, screened_out=True)
+        return _lint_notebook(path, data, settings, rules, location or Path(path), projects)
     source = _decode(path, data)
     if isinstance(source, FileError):
         return _failed(path, source)
+    return _lint_text(source, path, data, settings, rules, location or Path(path), projects)
+
+
+def is_notebook(path: Path | str) -> bool:
+    """Whether a file is a Jupyter notebook, by its name."""
+    return str(path).endswith(".ipynb")
+
+
+def _lint_notebook(
+    path: str,
+    data: bytes,
+    settings: Settings,
+    rules: RuleSet | None,
+    location: Path,
+    projects: Projects | None,
+) -> FileResult:
+    from h2dlint.syntax.notebook import NotebookError, NotebookText
+
+    try:
+        source = NotebookText.from_bytes(data)
+    except NotebookError as error:
+        return _failed(path, FileError(path, error.line, ErrorKind.SYNTAX, one_line(error)))
+    except ValueError as error:
+        return _failed(path, FileError(path, None, ErrorKind.ENCODING, one_line(error)))
+    code = source.text.encode("utf-8", "surrogatepass")
+    return replace(_lint_text(source, path, code, settings, rules, location, projects), cells=source.cells)
+
+
+def _lint_text(
+    source: SourceText,
+    path: str,
+    data: bytes,
+    settings: Settings,
+    rules: RuleSet | None,
+    location: Path,
+    projects: Projects | None,
+) -> FileResult:
     # Without a word of torch the rules, and all that they import, are not asked.
     rule_set = rules if rules is not None else installed_rules() if NEEDED in data else None
     plan = plan_for(settings, rule_set) if rule_set is not None else None
@@ -77,7 +118,7 @@ def lint_source(
             plan = plan or plan_for(settings, rules or installed_rules())
             return replace(_sort_out(source, path, data, (), plan, settings, location), screened_out=True)
         return FileResult(path, errors=(broken,) if broken is not None else (), screened_out=True)
-    found = _check(source, path, plan, rule_set, settings, location or Path(path), projects)
+    found = _check(source, path, plan, rule_set, settings, location, projects)
     if isinstance(found, FileError):
         return _failed(path, found)
     return _sort_out(source, path, data, _distinct(found), plan, settings, location)
@@ -170,6 +211,7 @@ def make_report(results: Iterable[FileResult], errors: Iterable[FileError] = ())
         checked=len(ordered),
         notes=tuple(note for result in ordered for note in result.notes),
         silenced=tuple(silenced for result in ordered for silenced in result.silenced),
+        notebooks={result.path: result.cells for result in ordered if result.cells is not None},
     )
 
 

@@ -45,6 +45,9 @@ class Verifier:
 
     def _encoding_problem(self, text: str) -> str | None:
         source = self._source
+        if source.cells is not None:
+            # JSON holds any text, and says of no encoding.
+            return None
         try:
             data = source.to_bytes(text)
             again = SourceText.from_bytes(data)

@@ -75,10 +75,14 @@ class Reporter:
     Args:
         view: how it is to look.
         sources: gives the text of a file for the formats that show source.
+
+    Class attributes:
+        cells: the format tells the cells of a notebook; one that does not is given lines of the file.
     """
 
     has_statistics: ClassVar[bool] = True
     """Whether ``statistics`` yields anything."""
+    cells: ClassVar[bool] = False
 
     def __init__(self, view: View, sources: Sources) -> None:
         self.view = view

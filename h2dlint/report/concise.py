@@ -24,14 +24,21 @@ def headline(finding: Finding, view: View, paint: Paint) -> str:
     return f"{paint('code', escape(finding.code))} {star}{escape(finding.message)}"
 
 
+def cell_prefix(finding: Finding) -> str:
+    """What stands between the path and the line: the cell of a notebook."""
+    return "" if finding.cell is None else f"cell {finding.cell}:"
+
+
 class ConciseReporter(Reporter):
     """The format for scanning, and for editors that jump to ``path:line:column``."""
+
+    cells = True
 
     def report(self, report: Report) -> Iterator[str]:
         """Yield a line for each finding, the most worth while first, then the summary."""
         paint = Paint(self.view.colour)
         for finding in ranked(report.findings):
-            place = f"{finding.span.line}:{finding.span.column}"
+            place = f"{cell_prefix(finding)}{finding.span.line}:{finding.span.column}"
             path = paint("path", escape(finding.path))
             why = escape("; ".join(filter(None, (because(finding), no_gain(finding), suffix(finding)))))
             yield f"{path}:{place}: {headline(finding, self.view, paint)}{f' ({why})' if why else ''}\n"

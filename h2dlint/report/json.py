@@ -23,6 +23,8 @@ VERSION = 1
 class JsonReporter(Reporter):
     """One object with findings, errors and summary; the same bytes for the same report."""
 
+    cells = True
+
     def report(self, report: Report) -> Iterator[str]:
         """Yield the object; findings are in path order."""
         yield _dump(
@@ -57,6 +59,7 @@ def finding_object(finding: Finding) -> dict[str, Any]:
     reasons = finding.fix.reasons if finding.fix is not None else ()
     return {
         "path": finding.path,
+        "cell": finding.cell,
         "line": finding.span.line,
         "column": finding.span.column,
         "end_line": finding.span.end_line,
@@ -105,7 +108,13 @@ def fix_object(fix: Fix) -> dict[str, Any]:
 
 def error_object(error: FileError) -> dict[str, Any]:
     """An error as version 1 writes it."""
-    return {"path": error.path, "line": error.line, "kind": error.kind.value, "message": error.message}
+    return {
+        "path": error.path,
+        "cell": error.cell,
+        "line": error.line,
+        "kind": error.kind.value,
+        "message": error.message,
+    }
 
 
 def note_object(note: Note) -> dict[str, Any]:
@@ -146,6 +155,7 @@ def _tally(kinds: type[Enum], values: list[Any]) -> dict[str, int]:
 
 def _edit_object(edit: Edit) -> dict[str, Any]:
     return {
+        "cell": edit.cell,
         "line": edit.span.line,
         "column": edit.span.column,
         "end_line": edit.span.end_line,

@@ -112,7 +112,7 @@ def build(
     """
     from h2dlint.engine.memory import rare_collections
     from h2dlint.engine.modules import Projects
-    from h2dlint.engine.runner import read_file
+    from h2dlint.engine.runner import is_notebook, read_file
     from h2dlint.model import FileError
 
     here = Path.cwd() if cwd is None else cwd
@@ -129,7 +129,9 @@ def build(
             for file in found.files:
                 chosen.setdefault(os.path.realpath(file.location), (file, settings))
     projects = Projects()
-    todo = sorted(chosen.values(), key=lambda item: item[0].path)
+    # No program imports a notebook.
+    imported = [item for item in chosen.values() if not is_notebook(item[0].location)]
+    todo = sorted(imported, key=lambda item: item[0].path)
     files: list[Reworkable] = []
     fixes: list[PlannedFix] = []
     held_back = 0

@@ -8,9 +8,10 @@ import io
 import re
 import tokenize
 from bisect import bisect_right
+from collections.abc import Iterable
 from functools import cached_property
 
-from h2dlint.model import Span
+from h2dlint.model import Cells, Span
 
 _LINE = re.compile(r"\r\n|\r|\n")
 
@@ -65,6 +66,31 @@ class SourceText:
         """Encode ``text`` (or the text as read) the way the file was encoded."""
         return self.bom + (self.text if text is None else text).encode(self.encoding)
 
+    def rewritten(self, changes: Iterable[tuple[int, int, str]]) -> bytes:
+        """The file with changes of the text.
+
+        Args:
+            changes: start, end and new content, in offsets of code points; disjoint and in order.
+
+        Raises:
+            ValueError: a change cannot be written.
+        """
+        parts: list[str] = []
+        done = 0
+        for start, end, content in changes:
+            parts += (self.text[done:start], content)
+            done = end
+        return self.to_bytes("".join(parts) + self.text[done:])
+
+    @property
+    def cells(self) -> Cells | None:
+        """Of a notebook, which line belongs to which cell."""
+        return None
+
+    def cell_text(self, number: int) -> str:
+        """What is in a cell of a notebook, by its number; a file that is none is all one."""
+        return self.text
+
     @cached_property
     def line_starts(self) -> list[int]:
         """Offset of the first character of each line, in code points."""
@@ -111,3 +137,21 @@ class SourceText:
             node.end_lineno,
             self.column(node.end_lineno, node.end_col_offset),
         )
+
+
+def read_source(path: str, data: bytes, notebook: bool | None = None) -> SourceText:
+    """The text of a file: of a notebook, that of its Python cells.
+
+    Args:
+        path: of the file, as far as its name tells a notebook.
+        data: what is in it.
+        notebook: what it is, where that is known.
+
+    Raises:
+        DecodeError: it cannot be read.
+    """
+    if path.endswith(".ipynb") if notebook is None else notebook:
+        from h2dlint.syntax.notebook import NotebookText
+
+        return NotebookText.from_bytes(data)
+    return SourceText.from_bytes(data)

@@ -134,6 +134,8 @@ def test_help_names_the_commands() -> None:
         "trace",
         "verify",
         "clean",
+        "server",
+        "completion",
     ]
 
 

@@ -29,7 +29,7 @@ def found(cwd: Path, *paths: str, **changes: object) -> list[str]:
 
 def test_walk_finds_python_files_in_path_order(tree: Tree) -> None:
     cwd = tree("b.py", "a/z.py", "a/y.pyw", "a.py", "c.pyi", "d.txt", "e.ipynb", "a/Py.PY", "py")
-    assert found(cwd) == ["a.py", "a/y.pyw", "a/z.py", "b.py"]
+    assert found(cwd) == ["a.py", "a/y.pyw", "a/z.py", "b.py", "e.ipynb"]
 
 
 def test_locations_are_absolute(tree: Tree) -> None:

@@ -21,7 +21,9 @@ _TEXT = {"type": "string"}
 _CODE = {"type": "string", "pattern": "^HTD[0-9]{3}$"}
 _SPAN = {"line": _POSITION, "column": _POSITION, "end_line": _POSITION, "end_column": _POSITION}
 
-_EDIT = _object({**_SPAN, "content": _TEXT})
+_CELL = {"oneOf": [{"type": "null"}, _POSITION]}
+
+_EDIT = _object({"cell": _CELL, **_SPAN, "content": _TEXT})
 _FIX = _object(
     {
         "applicability": {"enum": ["safe", "unsafe", "display-only"]},
@@ -50,6 +52,7 @@ _TRACE = _object(
 _FINDING = _object(
     {
         "path": _TEXT,
+        "cell": _CELL,
         **_SPAN,
         "code": _CODE,
         "name": {"type": "string", "pattern": "^[a-z0-9]+(-[a-z0-9]+)*$"},
@@ -68,6 +71,7 @@ _FINDING = _object(
 _ERROR = _object(
     {
         "path": _TEXT,
+        "cell": _CELL,
         "line": {"oneOf": [{"type": "null"}, _POSITION]},
         "kind": {"enum": ["syntax", "encoding", "unreadable", "too-large", "internal"]},
         "message": _TEXT,

@@ -50,6 +50,7 @@ def test_json_is_version_1() -> None:
     jsonschema.validate(document, SCHEMA)
     assert document["findings"][1] == {
         "path": "pkg/step.py",
+        "cell": None,
         "line": 5,
         "column": 9,
         "end_line": 5,
@@ -72,7 +73,9 @@ def test_json_is_version_1() -> None:
         "fix": {
             "applicability": "unsafe",
             "title": "Pin it and copy with `non_blocking=True`",
-            "edits": [{"line": 5, "column": 9, "end_line": 5, "end_column": 35, "content": PINNED}],
+            "edits": [
+                {"cell": None, "line": 5, "column": 9, "end_line": 5, "end_column": 35, "content": PINNED}
+            ],
         },
     }
     assert document["findings"][2]["fix"] == {
@@ -81,7 +84,7 @@ def test_json_is_version_1() -> None:
         "edits": [],
     }
     assert document["errors"] == [
-        {"path": "pkg/broken.py", "line": 3, "kind": "syntax", "message": "invalid syntax"}
+        {"path": "pkg/broken.py", "cell": None, "line": 3, "kind": "syntax", "message": "invalid syntax"}
     ]
     assert document["summary"] == {
         "files_checked": 5,
