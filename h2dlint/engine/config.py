@@ -23,6 +23,7 @@ from typing import Any
 
 from h2dlint.engine.errors import ConfigError
 from h2dlint.engine.overrides import read_overrides
+from h2dlint.engine.profiles import PROFILE, check_profiles, read_file_options, with_values
 from h2dlint.engine.schema import KEYS, OPTIONS, SELECTORS, check_values, read_value
 from h2dlint.engine.selectors import nearest
 from h2dlint.engine.settings import Selection, Settings
@@ -145,7 +146,10 @@ class Resolver:
                     raise ConfigError(f'{shown}: unknown key "{key}"{nearest(key, KEYS)}')
                 values[key] = read_value(key, value, f'{shown}: "{key}"')
             check_values(values, self.rules, lambda key: f'{shown}: "{key}"')
+            read_file_options(values, lambda key: f'{shown}: "{key}"')
         settings = _merge(values, self.command_line)
+        if file is not None:
+            check_profiles(settings, values, lambda key: f'{shown}: "{key}"')
         return replace(
             settings,
             root=root.as_posix(),
@@ -213,13 +217,14 @@ def _merge(file: Mapping[str, Any], command_line: Mapping[str, Any]) -> Settings
         elif key not in SELECTORS:
             values[key] = value
     options = {key.replace("-", "_"): values.pop(key) for key in OPTIONS & values.keys()}
+    profile = {key: values.pop(key) for key in PROFILE & values.keys()}
     settings = Settings(**{key.replace("-", "_"): value for key, value in values.items()})
     return replace(
         settings,
         command_line=Selection(
             command_line.get("select"), command_line.get("ignore", ()), command_line.get("extend-select", ())
         ),
-        options=replace(settings.options, **options),
+        options=with_values(replace(settings.options, **options), profile),
     )
 
 

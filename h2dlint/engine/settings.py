@@ -90,5 +90,7 @@ class Settings:
     """Look at the project's other files: what imported names are, and what calls what."""
     output_format: str | None = None
     options: Options = field(default_factory=Options)
+    per_file_options: tuple[tuple[str, tuple[tuple[str, object], ...]], ...] = ()
+    """Pairs of a glob pattern and what the options of its files are, by key; later ones come on top."""
     config_file: str | None = None
     nested: FolderSettings | None = field(default=None, compare=False, repr=False)
