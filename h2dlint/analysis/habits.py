@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -56,6 +57,7 @@ class Habits:
         called: calls of functions by name.
         imports: names that are imported at the top.
         stepping: ``Class.method`` of methods that run the model: decorated with ``inference_mode`` or ``no_grad``.
+        methods: how often a method of each name is called.
     """
 
     pins: list[Pin] = field(default_factory=list)
@@ -64,6 +66,7 @@ class Habits:
     called: list[Called] = field(default_factory=list)
     imports: dict[str, Imported] = field(default_factory=dict)
     stepping: list[tuple[str, int]] = field(default_factory=list)
+    methods: Counter[str] = field(default_factory=Counter)
 
 
 def read_habits(tree: ast.Module) -> Habits:
@@ -75,8 +78,10 @@ def read_habits(tree: ast.Module) -> Habits:
             found = read_uploader(node)
             if found is not None:
                 habits.uploaders.append(found)
-    for function, node in _calls(tree, None):
-        _read_call(habits, top, function, node)
+    for function, call in _calls(tree, None):
+        _read_call(habits, top, function, call)
+        if isinstance(call.func, ast.Attribute):
+            habits.methods[call.func.attr] += 1
     for cls in ast.walk(tree):
         if isinstance(cls, ast.ClassDef):
             for method in cls.body:
@@ -86,12 +91,13 @@ def read_habits(tree: ast.Module) -> Habits:
 
 
 def _runs_model(method: _Function) -> bool:
-    names = {
-        (d.func if isinstance(d, ast.Call) else d).attr
-        for d in method.decorator_list
-        if isinstance(d.func if isinstance(d, ast.Call) else d, ast.Attribute)
-    }
-    return bool(names & {"inference_mode", "no_grad"})
+    names = (
+        decorator.func if isinstance(decorator, ast.Call) else decorator
+        for decorator in method.decorator_list
+    )
+    return any(
+        isinstance(name, ast.Attribute) and name.attr in ("inference_mode", "no_grad") for name in names
+    )
 
 
 def _calls(node: ast.AST, function: _Function | None) -> Iterator[tuple[_Function | None, ast.Call]]:

@@ -72,9 +72,16 @@ class _Flow:
     data: set[str] = field(default_factory=set)
     pinned: bool = False
     moved: bool = False
+    is_: set[str] = field(default_factory=set)
+    """Parameters that the value may be, as they were given."""
 
     def join(self, other: _Flow) -> _Flow:
-        return _Flow(self.data | other.data, self.pinned or other.pinned, self.moved or other.moved)
+        return _Flow(
+            self.data | other.data,
+            self.pinned or other.pinned,
+            self.moved or other.moved,
+            self.is_ | other.is_,
+        )
 
 
 class _Reader:
@@ -84,7 +91,7 @@ class _Reader:
         self.node = node
         arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
         self.names = {argument.arg for argument in arguments}
-        self.flows: dict[str, _Flow] = {name: _Flow({name}) for name in self.names}
+        self.flows: dict[str, _Flow] = {name: _Flow({name}, is_={name}) for name in self.names}
         self.devices: list[str] = []
         self.dtypes: list[str] = []
         self.pins: list[str] = []
@@ -144,8 +151,9 @@ class _Reader:
         flow = self.value(owner)
         if method not in _KEEPS:
             return _Flow()
+        raw = flow.is_
         flow = _Flow(set(flow.data), flow.pinned, flow.moved)
-        for name in flow.data if isinstance(owner, ast.Name) and owner.id in self.names else ():
+        for name in raw:
             if method in ("pin_memory", "to", "cuda"):
                 self.takes.setdefault(name, set()).add("tensor")
         if method == "pin_memory":
@@ -154,10 +162,8 @@ class _Reader:
             source = self.value(node.args[0])
             if flow.moved or self._flag(given):
                 # Into a buffer on the device.
-                source = _Flow(set(source.data), source.pinned, True)
-            for name in (
-                source.data if isinstance(node.args[0], ast.Name) and node.args[0].id in self.names else ()
-            ):
+                source = _Flow(set(source.data), source.pinned, True, source.is_)
+            for name in source.is_:
                 self.takes.setdefault(name, set()).add("tensor")
             return _Flow(flow.data | source.data, flow.pinned or source.pinned, flow.moved or source.moved)
         if method in ("to", "cuda") and self._flag(given):
