@@ -51,6 +51,7 @@ class Job:
     fix: bool = False
     diff: bool = False
     patch: str | None = None
+    commit: str | None = None
     fix_table: bool = False
     trace: tuple[Path, ...] = ()
     statistics: bool = False
@@ -72,6 +73,8 @@ class Job:
             raise click.UsageError("standard input ('-') cannot be checked together with other paths")
         if job.stdin_filename is not None and job.paths not in {(), ("-",)}:
             raise click.UsageError("--stdin-filename goes with standard input, not with other paths")
+        if job.commit and job.stdin:
+            raise click.UsageError("standard input cannot be committed")
         if job.trace and (job.fix or job.dry):
             raise click.UsageError(
                 "--trace cannot be used with --fix or --diff: the trace is of the files as they are"
@@ -180,6 +183,15 @@ def _reporter(job: Job, settings: Settings) -> type[Reporter]:
 def _verdict(job: Job, found: Discovery, settings: Settings) -> tuple[Report, tuple[FixOutcome, ...]]:
     label = "Fixing" if job.fixing else "Checking"
     with ProgressBar(label, enabled=not job.quiet) as progress:
+        if job.commit and job.fixing:
+            from h2dlint.cli.commits import commit_fixes
+
+            said: list[str] = []
+            try:
+                return commit_fixes(found, settings, job.commit, progress, said.append)
+            finally:
+                if not job.quiet:
+                    terminal.Output(err=True).write(f"committed {line}\n" for line in said)
         if job.fixing or job.dry:
             from h2dlint.engine.fixing import fix_files
 
@@ -259,7 +271,10 @@ def deliver(
 
 
 def _deliver_diff(job: Job, report: Report, changed: list[FixOutcome], outcomes: Iterable[FixOutcome]) -> int:
-    diff = b"".join(unified_diff(outcome.path, outcome.before, outcome.after) for outcome in changed)
+    diff = b"".join(
+        unified_diff(outcome.path, outcome.before, outcome.after, prefixed=job.patch is not None)
+        for outcome in changed
+    )
     output = terminal.Output(job.output_file if job.patch is None else Path(job.patch))
     if diff or output.file is not None:
         output.write(terminal.pretty_diff(diff, output))
