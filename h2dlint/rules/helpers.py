@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import libcst as cst
 
-from h2dlint.analysis import values as V
 from h2dlint.analysis.values import Kind, Value
 from h2dlint.model import Edit, Fix, Transfer
 from h2dlint.rules.movers import Movement
@@ -119,7 +118,7 @@ def _taken(site: Site, value: Value, plain: bool) -> str | None:
         plain: nothing known says otherwise, and a list is what is given as a rule.
     """
     takes = site.options.profile.helper_takes
-    if value.only(V.PYSCALAR | Kind.SEQ | Kind.NONE) or (plain and not value.known):
+    if value.only(Kind.SEQ | Kind.NONE) or (plain and not value.known):
         kind = "list"
     elif value.only(Kind.NDARRAY):
         kind = "array"

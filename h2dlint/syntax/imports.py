@@ -12,7 +12,8 @@ from h2dlint.syntax.bound import FunctionNode, Wanted
 from h2dlint.syntax.source import SourceText
 
 _Import = ast.Import | ast.ImportFrom
-_SKIP = re.compile(r"#.*\b(?:isort|ruff)\s*:\s*(?:off|skip_file|skip-file)\b")
+_SKIP = re.compile(r"#\s*isort\s*:")
+"""An import that is to be left where it is, as it is."""
 
 
 def width_of(source: SourceText) -> int:
@@ -48,7 +49,8 @@ def import_at_top(
     statements = [node for node in _header(tree) if _alone(source, tree, node)]
     if wanted.name is not None:
         for node in statements:
-            if isinstance(node, ast.ImportFrom) and same(node):
+            kept = _SKIP.search(source.line_text(node.end_lineno or node.lineno))
+            if isinstance(node, ast.ImportFrom) and same(node) and not kept:
                 edit = _joined(source, node, wanted.name, bound)
                 if edit is not None:
                     return edit
