@@ -32,7 +32,8 @@ IMPORTED = "import torch\n\nfrom app.utils import upload\n\n\n"
         ("return x[lens]", "return x[upload(lens, dtype=torch.int64, device=x.device)]"),
         (
             "return torch.tensor(\n        lens,  # kept\n        device=device,\n    )",
-            "return torch.tensor(\n        lens,  # kept\n        pin_memory=True,\n    ).to(device, non_blocking=True)",
+            "return torch.tensor(\n        lens,  # kept\n        pin_memory=True,\n"
+            "    ).to(device, non_blocking=True)",
         ),
         (
             "return torch.tensor(\n        lens,\n        device=device,\n    )",

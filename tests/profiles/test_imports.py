@@ -54,7 +54,8 @@ def head_of(app: App, name: str = "step") -> str:
             "import torch\n\nfrom app.utils import *\nfrom app.utils import can_pin",
         ),
         (
-            "import torch\nfrom typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    from app.utils import can_pin as c",
+            "import torch\nfrom typing import TYPE_CHECKING\n\n"
+            "if TYPE_CHECKING:\n    from app.utils import can_pin as c",
             "import torch\nfrom typing import TYPE_CHECKING\n\nfrom app.utils import can_pin\n\n"
             "if TYPE_CHECKING:\n    from app.utils import can_pin as c",
         ),
