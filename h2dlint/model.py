@@ -240,6 +240,51 @@ class Cells:
         return self.raw[min(max(line, 1), len(self.raw)) - 1] if self.raw else 1
 
 
+class Transfer(enum.Enum):
+    """How a fix gets host data to the device."""
+
+    PINNED = "pinned"
+    """From pinned memory, without blocking."""
+    PAGEABLE = "pageable"
+    """Without blocking, from memory as it is; what may be large is pinned all the same."""
+    HELPER = "helper"
+    """By the project's own function; what that does not take is pinned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """The style in which a project writes its copies to the device; fixes imitate it.
+
+    Args:
+        pin_memory: the expression that is written for ``pin_memory=``, such as ``can_pin()``; ``{device}`` in it stands
+            for the device that the data goes to. Empty: ``True`` is written.
+        pin_memory_import: the statement that imports what the expression needs; empty where it needs nothing.
+        helper: dotted name of the project's own upload function; empty where it has none.
+        helper_call: its arguments, in parentheses, with ``{data}``, ``{dtype}``, ``{device}`` and ``{pin}`` for what is
+            handed over; ``{dtype?}`` is an argument that is left out where there is no dtype.
+        helper_import: the statement that imports it; empty: ``from <module> import <name>``.
+        helper_takes: what it may be given as data: ``list``, ``array``, ``tensor``.
+        transfer: how fixes get data to the device; by default by the helper, if there is one, else from pinned memory.
+        fix_comment: text of a comment that is put above the statement of a fix; empty: none.
+    """
+
+    pin_memory: str = ""
+    pin_memory_import: str = ""
+    helper: str = ""
+    helper_call: str = "({data}, dtype={dtype?}, device={device})"
+    helper_import: str = ""
+    helper_takes: tuple[str, ...] = ("list",)
+    transfer: Transfer | None = None
+    fix_comment: str = ""
+
+    @property
+    def way(self) -> Transfer:
+        """How fixes get data to the device."""
+        if self.transfer is None:
+            return Transfer.HELPER if self.helper else Transfer.PINNED
+        return self.transfer
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """What the user says of the project, as far as analysis and rules need to know it.
@@ -250,9 +295,11 @@ class Options:
         torch_version: the oldest version of torch that the project runs on; by default that of the measurements.
         strict_pageable: HTD206 and HTD207 also report copies that are provably too small to hold the host.
         entry_points: ``fnmatch`` patterns over ``Class.method`` or ``function`` that run per step or request.
+        profile: how the project writes its copies.
     """
 
     assume_cuda: bool = False
     strict_pageable: bool = False
     torch_version: tuple[int, int] = (2, 11)
     entry_points: tuple[str, ...] = field(default=())
+    profile: Profile = field(default=Profile())

@@ -66,6 +66,7 @@ class ModuleAnalysis:
     ) -> None:
         self.source = source
         self.options = options
+        self.within = within
         self.tree = ast.parse(source.text) if tree is None else tree
         self.outline = outline(self.tree)
         if within is None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from h2dlint.analysis import values as V
 from h2dlint.analysis.bodies import Bodies
+from h2dlint.analysis.import_graph import ImportGraph
 from h2dlint.analysis.outline import outline
 from h2dlint.analysis.reach import CallGraph, Verdict
 from h2dlint.analysis.scan import File
@@ -122,6 +123,7 @@ class Project:
         self._calls: dict[tuple[str, tuple[str, ...]], CallGraph] = {}
         self._looked_into: dict[str, set[str]] = {}
         self._asked: dict[str, dict[Question, Answer]] = {}
+        self._import_graph = ImportGraph(modules)
 
     def asked(self, location: str) -> dict[Question, Answer]:
         """What was asked of the call graph for a file, with the answers."""
@@ -166,6 +168,29 @@ class Project:
         if seen:
             self._looked_into.setdefault(importer, set()).update(path for path, _ in seen)
         return None if found is None else detached(found, foreign=False)
+
+    def find(self, importer: str, name: str) -> str | None:
+        """The file of a module of the project, as a file would import it."""
+        return self._modules.find(importer, name)
+
+    def circle(self, importer: str, module: str) -> list[str]:
+        """The files through which importing a module at the top of a file would come back to it; empty if none."""
+        way, seen = self._import_graph.circle(importer, module)
+        self._looked_into.setdefault(importer, set()).update(seen - {importer})
+        return way
+
+    def definer(self, importer: str, module: str, name: str) -> tuple[str, str] | None:
+        """The file that defines a name of a module, and its name there; ``None`` outside of the project."""
+        found = self._import_graph.definer(importer, module, name)
+        if found is not None and found[0] != importer:
+            self._looked_into.setdefault(importer, set()).add(found[0])
+        return found
+
+    def tree(self, importer: str, path: str) -> ast.Module | None:
+        """The syntax tree of a file of the project, on behalf of another one."""
+        if path != importer:
+            self._looked_into.setdefault(importer, set()).add(path)
+        return self._import_graph.tree(path)
 
     def _resolve(self, importer: str, qual: str, origin: str, seen: set[tuple[str, str]]) -> Value | None:
         """Follow a name from module to module; ``origin`` asked first, ``seen`` are the places it led to."""

@@ -16,6 +16,7 @@ main = Root(
         "check": "h2dlint.cli.check:check",
         "fix": "h2dlint.cli.fix:fix",
         "rule": "h2dlint.cli.rule:rule",
+        "init": "h2dlint.cli.init:init",
         "trace": "h2dlint.cli.trace:trace",
         "verify": "h2dlint.cli.verify:verify",
         "clean": "h2dlint.cli.clean:clean",

@@ -28,6 +28,18 @@ from h2dlint.cli.options import (
     metavar="FILE",
     help="Write the changes to a patch file; write no source. Exit 1 if there are any.",
 )
+@click.option(
+    "--commit-per-rule",
+    "commit",
+    flag_value="rule",
+    help="Commit the fixes of each rule by themselves; needs a clean git work tree.",
+)
+@click.option(
+    "--commit-per-folder",
+    "commit",
+    flag_value="folder",
+    help="Commit the fixes in each top folder by themselves; needs a clean git work tree.",
+)
 @rule_options
 @sieve_options
 @output_format_option("concise")
@@ -50,4 +62,6 @@ def fix(ctx: click.Context, /, **params: Any) -> None:
 
     if params["diff"] and params["patch"] is not None:
         raise click.UsageError("--diff and --patch cannot be used together", ctx)
+    if params["commit"] and (params["diff"] or params["patch"] is not None):
+        raise click.UsageError("--diff and --patch write no file, so there is nothing to commit", ctx)
     ctx.exit(run(Job.from_params({**params, "fix": True, "fix_table": True})))

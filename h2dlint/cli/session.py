@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +53,7 @@ class Job:
     fix: bool = False
     diff: bool = False
     patch: str | None = None
+    commit: str | None = None
     fix_table: bool = False
     trace: tuple[Path, ...] = ()
     statistics: bool = False
@@ -78,6 +79,8 @@ class Job:
             raise click.UsageError("standard input ('-') cannot be checked together with other paths")
         if job.stdin_filename is not None and job.paths not in {(), ("-",)}:
             raise click.UsageError("--stdin-filename goes with standard input, not with other paths")
+        if job.commit and job.stdin:
+            raise click.UsageError("standard input cannot be committed")
         if job.trace and (job.fix or job.dry):
             raise click.UsageError(
                 "--trace cannot be used with --fix or --diff: the trace is of the files as they are"
@@ -206,6 +209,15 @@ def _verdict(
 ) -> tuple[Report, tuple[FixOutcome, ...]]:
     label = "Fixing" if job.fixing else "Checking"
     with ProgressBar(label, enabled=not job.quiet) as progress:
+        if job.commit and job.fixing:
+            from h2dlint.cli.commits import commit_fixes
+
+            said: list[str] = []
+            try:
+                return commit_fixes(found, settings, job.commit, progress, said.append)
+            finally:
+                if not job.quiet:
+                    terminal.Output(err=True).write(f"committed {line}\n" for line in said)
         if job.fixing or job.dry:
             from h2dlint.engine.fixing import fix_files
 
@@ -299,7 +311,7 @@ def deliver(
 
 def _deliver_diff(job: Job, report: Report, changed: list[FixOutcome], outcomes: Iterable[FixOutcome]) -> int:
     # A patch is for the files; what is shown of a notebook is its cells.
-    diff_of = unified_diff if job.patch is not None else readable_diff
+    diff_of = readable_diff if job.patch is None else partial(unified_diff, prefixed=True)
     diff = b"".join(diff_of(outcome.path, outcome.before, outcome.after) for outcome in changed)
     output = terminal.Output(job.output_file if job.patch is None else Path(job.patch))
     if diff or output.file is not None:

@@ -54,7 +54,7 @@ def _values(settings: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
         key = prefix + field.name.replace("_", "-")
         if callable(value) or field.name in {"nested", "extended"}:
             continue
-        if field.name == "options":
+        if field.name in ("options", "profile"):
             yield from _values(value)
         elif is_dataclass(value):
             yield from _values(value, f"{key}.")

@@ -25,6 +25,7 @@ from typing import Any
 from h2dlint.engine.errors import ConfigError
 from h2dlint.engine.extending import chain, combine
 from h2dlint.engine.overrides import read_overrides
+from h2dlint.engine.profiles import PROFILE, check_profiles, read_file_options, with_values
 from h2dlint.engine.schema import KEYS, OPTIONS, SELECTORS, check_values, read_value
 from h2dlint.engine.selectors import nearest
 from h2dlint.engine.settings import Selection, Settings
@@ -142,9 +143,12 @@ class Resolver:
         values: dict[str, Any] = {}
         extended: tuple[Selection, ...] = ()
         if file is not None:
+            shown = self._shown(file)
             files = chain(file, self._checked, self._shown)
             values, extended = combine(files, root, relative_to_root=root != file.parent)
         settings = _merge(values, self.command_line)
+        if file is not None:
+            check_profiles(settings, values, lambda key: f'{shown}: "{key}"')
         return replace(
             settings,
             extended=extended,
@@ -165,6 +169,7 @@ class Resolver:
                 raise ConfigError(f'{shown}: unknown key "{key}"{nearest(key, KEYS)}')
             values[key] = read_value(key, value, f'{shown}: "{key}"')
         check_values(values, self.rules, lambda key: f'{shown}: "{key}"')
+        read_file_options(values, lambda key: f'{shown}: "{key}"')
         return values
 
     def _shown(self, file: Path) -> str:
@@ -227,13 +232,14 @@ def _merge(file: Mapping[str, Any], command_line: Mapping[str, Any]) -> Settings
         elif key not in SELECTORS:
             values[key] = value
     options = {key.replace("-", "_"): values.pop(key) for key in OPTIONS & values.keys()}
+    profile = {key: values.pop(key) for key in PROFILE & values.keys()}
     settings = Settings(**{key.replace("-", "_"): value for key, value in values.items()})
     return replace(
         settings,
         command_line=Selection(
             command_line.get("select"), command_line.get("ignore", ()), command_line.get("extend-select", ())
         ),
-        options=replace(settings.options, **options),
+        options=with_values(replace(settings.options, **options), profile),
     )
 
 

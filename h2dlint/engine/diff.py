@@ -8,7 +8,7 @@ import re
 _NO_NEWLINE = b"\\ No newline at end of file\n"
 
 
-def unified_diff(path: str, before: bytes, after: bytes) -> bytes:
+def unified_diff(path: str, before: bytes, after: bytes, prefixed: bool = False) -> bytes:
     """The diff of one file; empty where nothing changed.
 
     Bytes, since a file of any encoding must come through. As in ruff the path stands plain in both headers,
@@ -18,6 +18,7 @@ def unified_diff(path: str, before: bytes, after: bytes) -> bytes:
         path: with forward slashes.
         before: the content of the file.
         after: the new content.
+        prefixed: put ``a/`` and ``b/`` in front of the path, as git does, so that ``git apply`` needs no option.
     """
     if before == after:
         return b""
@@ -25,7 +26,8 @@ def unified_diff(path: str, before: bytes, after: bytes) -> bytes:
     if b" " in name:
         name += b"\t"  # Ends the name for patch and git, which otherwise stop at the blank.
     # Lines end at "\n" alone, as diff and patch see it: a "\r" is part of its line.
-    lines = difflib.diff_bytes(difflib.unified_diff, _lines(before), _lines(after), name, name)
+    old, new = (b"a/" + name, b"b/" + name) if prefixed else (name, name)
+    lines = difflib.diff_bytes(difflib.unified_diff, _lines(before), _lines(after), old, new)
     return b"".join(line if line.endswith(b"\n") else line + b"\n" + _NO_NEWLINE for line in lines)
 
 

@@ -95,7 +95,7 @@ def _placed(values: Mapping[str, Any], folder: Path, plain: bool) -> Values:
     for key in ("exclude", "extend-exclude"):
         if key in placed:
             placed[key] = tuple(anchored(pattern, here) for pattern in placed[key])
-    if "per-file-ignores" in placed:
-        pairs = placed["per-file-ignores"]
-        placed["per-file-ignores"] = tuple((anchored(pattern, here), codes) for pattern, codes in pairs)
+    for key in ("per-file-ignores", "per-file-options"):
+        if key in placed:
+            placed[key] = tuple((anchored(pattern, here), said) for pattern, said in placed[key])
     return placed

@@ -20,6 +20,7 @@ from h2dlint.engine.files import Discovery, SourceFile
 from h2dlint.engine.memory import rare_collections
 from h2dlint.engine.modules import Projects
 from h2dlint.engine.plan import RuleSet
+from h2dlint.engine.profiles import options_for
 from h2dlint.engine.results import FileResult, Report
 from h2dlint.engine.runner import lint_source, make_report, read_file
 from h2dlint.engine.settings import Settings
@@ -97,7 +98,8 @@ def fix_source(
             return _unchanged(path, data, settings, rules, location, projects, result.errors, sift)
         if sift is not None:
             result = sift(result, current)
-        changed, chosen, errors = _round(path, current, result, settings)
+        comment = options_for(settings, location or Path(path)).profile.fix_comment
+        changed, chosen, errors = _round(path, current, result, settings, comment)
         if not chosen:
             result = replace(result, errors=result.errors + errors)
             held_back = sum(not settings.unsafe_fixes and _is_unsafe(finding) for finding in result.findings)
@@ -212,7 +214,7 @@ def _to_apply(finding: Finding, settings: Settings) -> bool:
 
 
 def _round(
-    path: str, data: bytes, result: FileResult, settings: Settings
+    path: str, data: bytes, result: FileResult, settings: Settings, comment: str
 ) -> tuple[bytes, list[Finding], tuple[FileError, ...]]:
     """One round: the bytes afterwards, the findings that were fixed, and what is wrong with other fixes."""
     wanted = [finding for finding in result.findings if _to_apply(finding, settings)]
@@ -225,7 +227,7 @@ def _round(
     chosen, faulty = choose(source, wanted)
     left_out = [(finding, str(error)) for finding, error in faulty]
     chosen = [finding for finding in chosen if _fits(source, finding, left_out)]
-    kept = _settle(source, Verifier(source), [], chosen, left_out)
+    kept = _settle(source, Verifier(source, comment), [], chosen, left_out)
     errors = tuple(_broken_fix(path, finding, reason) for finding, reason in left_out)
     return _written(source, kept), kept, errors
 

@@ -16,6 +16,7 @@ from h2dlint.engine.config import root_without_config
 from h2dlint.engine.files import Discovery, SourceFile
 from h2dlint.engine.memory import rare_collections
 from h2dlint.engine.plan import Plan, RuleSet, installed_rules, plan_for
+from h2dlint.engine.profiles import options_for
 from h2dlint.engine.quiet import quiet
 from h2dlint.engine.results import FileResult, Hidden, Report, Silenced
 from h2dlint.engine.screen import NEEDED
@@ -259,7 +260,7 @@ def _check(
         within = (
             projects.around(location, project_top(location, settings)) if settings.follow_imports else None
         )
-        found = rules.check_module(source, place, chosen, settings.options, within)
+        found = rules.check_module(source, place, chosen, options_for(settings, location), within)
         return [replace(finding, path=path) for finding in found]
 
     return _guarded(source, path, check)

@@ -10,7 +10,7 @@ from typing import Any
 from h2dlint.engine.errors import ConfigError
 from h2dlint.engine.globs import PathPatterns, PatternError
 from h2dlint.engine.selectors import RuleIndex, UnknownSelectorError
-from h2dlint.model import Confidence
+from h2dlint.model import Confidence, Transfer
 
 Value = object
 
@@ -64,7 +64,21 @@ def _version(value: Value) -> tuple[int, int] | None:
     return (int(match.group(1)), int(match.group(2))) if match is not None else None
 
 
+def _transfer(value: Value) -> Transfer | None:
+    if isinstance(value, Transfer):
+        return value
+    return next((each for each in Transfer if each.value == value), None)
+
+
+def _file_options(value: Value) -> tuple[tuple[str, tuple[tuple[str, Value], ...]], ...] | None:
+    """Tables by pattern; what is in them is checked as the keys of the same name are."""
+    if not isinstance(value, Mapping) or not all(isinstance(table, Mapping) for table in value.values()):
+        return None
+    return tuple((str(pattern), tuple(table.items())) for pattern, table in value.items())
+
+
 _LIST = Key("a list of strings", _strings)
+_TEXT = Key("a string", _string)
 _SWITCH = Key("true or false", _boolean)
 
 KEYS: Mapping[str, Key] = {
@@ -77,16 +91,25 @@ KEYS: Mapping[str, Key] = {
     "extend-exclude": _LIST,
     "extend-select": _LIST,
     "follow-imports": _SWITCH,
+    "fix-comment": _TEXT,
     "force-exclude": _SWITCH,
+    "helper": _TEXT,
+    "helper-call": _TEXT,
+    "helper-import": _TEXT,
+    "helper-takes": _LIST,
     "ignore": _LIST,
     "min-confidence": Key('"low", "medium" or "high"', _confidence),
     "output-format": Key("a string", _string),
     "per-file-ignores": Key("a table of patterns with lists of rules", _ignores),
     "require-reason": _SWITCH,
+    "per-file-options": Key("a table of patterns with tables of options", _file_options),
+    "pin-memory": _TEXT,
+    "pin-memory-import": _TEXT,
     "respect-gitignore": _SWITCH,
     "select": _LIST,
     "strict-pageable": _SWITCH,
     "torch-version": Key('a version such as "2.11"', _version),
+    "transfer": Key('"pinned", "pageable" or "helper"', _transfer),
     "unsafe-fixes": _SWITCH,
     "warn-unused-suppressions": _SWITCH,
 }

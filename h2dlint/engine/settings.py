@@ -99,5 +99,7 @@ class Settings:
     extended: tuple[Selection, ...] = ()
     """The layers of the configuration files that this one extends, lowest first."""
     options: Options = field(default_factory=Options)
+    per_file_options: tuple[tuple[str, tuple[tuple[str, object], ...]], ...] = ()
+    """Pairs of a glob pattern and what the options of its files are, by key; later ones come on top."""
     config_file: str | None = None
     nested: FolderSettings | None = field(default=None, compare=False, repr=False)

@@ -15,17 +15,19 @@ class Verifier:
 
     Args:
         source: the text that fixes start from.
+        added: a comment that fixes may add, without its ``#``.
     """
 
-    def __init__(self, source: SourceText) -> None:
+    def __init__(self, source: SourceText, added: str = "") -> None:
         self._source = source
+        self._added = f"# {added}".rstrip() if added else ""
         self._comments, _ = _comments(source.text)
 
     def problem(self, text: str) -> str | None:
         """Why a text must not replace the one that fixes started from; ``None`` where it may.
 
-        It has to parse, to hold exactly the same comments, and to survive a round trip through the encoding
-        of the file.
+        It has to parse, to hold exactly the same comments (but for the one that fixes add), and to survive a round
+        trip through the encoding of the file.
         """
         try:
             with quiet():
@@ -39,7 +41,7 @@ class Verifier:
             return "the result cannot be read to its end"
         if lost := self._comments - comments:
             return f"the result lost the comment {next(iter(lost))!r}"
-        if added := comments - self._comments:
+        if added := {text for text in comments - self._comments if text != self._added}:
             return f"the result has a new comment, {next(iter(added))!r}"
         return self._encoding_problem(text)
 

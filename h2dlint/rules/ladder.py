@@ -10,6 +10,7 @@ from h2dlint.analysis import values as V
 from h2dlint.analysis.values import Kind, Value
 from h2dlint.model import Applicability, Edit, Fix
 from h2dlint.rules.constants import Constant
+from h2dlint.rules.helpers import helper_upload
 from h2dlint.rules.place import Place
 from h2dlint.rules.site import Site
 from h2dlint.rules.trust import Trust
@@ -64,7 +65,38 @@ def edit_of(site: Site, new: cst.BaseExpression) -> Edit | None:
     """The edit that puts ``new`` in the place of the site's call."""
     assert site.snippet is not None
     span = site.module.source.span(site.node)
-    return calls.minimal_edit(site.module.source, span, site.snippet.render(new))
+    text = site.style.settled(site.snippet.render(new), _target_of(site, new))
+    return calls.minimal_edit(site.module.source, span, text) if text is not None else None
+
+
+def _target_of(site: Site, new: cst.BaseExpression) -> str | None:
+    """The device that a rewritten move goes to, as text."""
+    if site.record.method == "copy_" and isinstance(site.node.func, ast.Attribute):
+        node = site.node.func.value
+        while not isinstance(node, (ast.Name, ast.Attribute)):
+            if isinstance(node, ast.Subscript):
+                node = node.value
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                node = node.func.value
+            else:
+                return None
+        return f"{ast.unparse(node)}.device"
+    while isinstance(new, cst.Call) and isinstance(new.func, cst.Attribute):
+        method = new.func.attr.value
+        if method == "cuda" and not any(arg.keyword is None for arg in new.args):
+            return '"cuda"'
+        if method == "to":
+            index = calls.find(new, "device")
+            if index is None and new.args and new.args[0].keyword is None:
+                index = 0
+            text = cst.Module([]).code_for_node(new.args[index].value) if index is not None else None
+            given = [*site.node.args[:1], *(k.value for k in site.node.keywords if k.arg == "device")]
+            if site.record.method in ("to", "type_as") and given and site.value(given[0]).may(Kind.TENSOR):
+                # ``.to(other)``: the device is that of the other tensor, if it is one.
+                return f"{text}.device" if site.value(given[0]).only(Kind.TENSOR) else None
+            return text
+        new = new.func.value
+    return None
 
 
 def rename(site: Site, call: cst.Call, function: str) -> cst.Call:
@@ -143,20 +175,23 @@ def can_pin(trust: Trust, site: Place, node: ast.expr, value: Value) -> None:
 def pinned(call: cst.Call, site: Site, data: Value, drop: str | None = "device") -> cst.BaseExpression:
     """A constructor call as a pinned host tensor: the argument ``drop`` goes, pinning comes."""
     index = calls.find(call, drop) if drop is not None else None
-    pin = calls.keyword("pin_memory", _TRUE)
+    in_place = pins_in_constructor(data) or _taken_for_data(site, data)
+    if in_place and site.style.leaves_pageable and pins_in_constructor(data):
+        return _left_pageable(call, site, drop)
+    pin = calls.keyword("pin_memory", site.style.pin()) if in_place else calls.keyword("pin_memory", _TRUE)
     unsettled = site.record.default_device != V.CPU
     cpu = calls.keyword("device", cst.SimpleString('"cpu"'))
-    call = _drop(call, "pin_memory") if not pins_in_constructor(data) else call
+    call = _drop(call, "pin_memory") if not in_place else call
     index = calls.find(call, drop) if drop is not None else None
-    if not pins_in_constructor(data):
+    if not in_place:
         if unsettled:
             call = calls.replace(call, index, cpu) if index is not None else calls.append(call, cpu)
         elif index is not None:
             call = calls.remove(call, index)
         if data.only(Kind.TENSOR) and data.memory & V.EXPANDED and site.record.callee != "torch.tensor":
             # Pinning keeps the strides, and raises where elements share memory.
-            return calls.method_call(calls.method_call(call, "clone"), "pin_memory")
-        return calls.method_call(call, "pin_memory")
+            return site.style.pinned(calls.method_call(call, "clone"))
+        return site.style.pinned(call)
     already = calls.find(call, "pin_memory")
     if already is not None:
         call = calls.replace(call, already, pin)
@@ -173,6 +208,23 @@ def pinned(call: cst.Call, site: Site, data: Value, drop: str | None = "device")
         call = calls.replace(call, index, cpu) if index is not None else calls.append(call, cpu)
         return calls.append(call, pin)
     return calls.swap(call, index, pin) if index is not None else calls.append(call, pin)
+
+
+def _taken_for_data(site: Site, data: Value) -> bool:
+    """Of data of unknown kind, where pinning is under a condition: it goes into the constructor, as a list would."""
+    makes = site.record.callee == "torch.tensor" or site.record.method == "new_tensor"
+    return site.style.guarded and makes and not data.known
+
+
+def _left_pageable(call: cst.Call, site: Site, drop: str | None) -> cst.BaseExpression:
+    """The constructor on the host, in memory as it is."""
+    site.style.pageable = True
+    call = _drop(call, "pin_memory")
+    index = calls.find(call, drop) if drop is not None else None
+    if site.record.default_device != V.CPU:
+        cpu = calls.keyword("device", cst.SimpleString('"cpu"'))
+        return calls.replace(call, index, cpu) if index is not None else calls.append(call, cpu)
+    return calls.remove(call, index) if index is not None else call
 
 
 def pinned_upload(
@@ -206,6 +258,9 @@ def pinned_upload(
         can_pin(trust, site, data, value)
     if site.call is None:
         return trust.fix("Copy from pinned memory without blocking")
+    by_helper = helper_upload(site, data, device, trust, names)
+    if by_helper is not None:
+        return by_helper
     try:
         call = only_keywords(bare(site.call), names)
         if call.args and call.args[0].keyword is not None and call.args[0].keyword.value == "obj":

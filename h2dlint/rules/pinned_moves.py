@@ -13,6 +13,7 @@ from h2dlint.analysis import values as V
 from h2dlint.analysis.library import BATCH
 from h2dlint.analysis.values import Kind
 from h2dlint.model import Confidence, Fix
+from h2dlint.rules.helpers import helper_move
 from h2dlint.rules.ladder import bare, can_pin, edit_of, pins_in_constructor, rename
 from h2dlint.rules.movers import KEEPS_STRIDES, Movement, callee_of
 from h2dlint.rules.pinned_sources import written_later
@@ -77,6 +78,9 @@ def pinned_move(site: Site, found: Movement) -> Fix:
         return trust.fix("Pin the tensors of the batch, and move each with non_blocking=True", None)
     if site.call is None:
         return trust.fix(title)
+    by_helper = helper_move(site, found, trust)
+    if by_helper is not None:
+        return by_helper
     try:
         result = _pin_source(site, found, trust)
     except CannotRewrite:
@@ -117,11 +121,11 @@ def _pin_source(site: Site, found: Movement, trust: Trust) -> cst.Call:
         return changed
     if found.pinned:
         # A dense copy of it is pinned, whatever it is itself.
-        return calls.chain(calls.chain(call, "clone"), "pin_memory")
+        return site.style.chained(calls.chain(call, "clone"))
     can_pin(trust, site, found.receiver, found.value)
     if _needs_clone(found):
         call = calls.chain(call, "clone")
-    return calls.chain(call, "pin_memory")
+    return site.style.chained(call)
 
 
 def _needs_clone(found: Movement) -> bool:
@@ -157,7 +161,7 @@ def pinned_expression(
         can_pin(trust, site, found.receiver, found.value)
     if found.pinned or _needs_clone(found):
         receiver = calls.method_call(receiver, "clone")
-    return calls.method_call(receiver, "pin_memory")
+    return site.style.pinned(receiver, read_only=found.destination is not None)
 
 
 def _postfix(source: cst.BaseExpression) -> bool:
@@ -196,7 +200,16 @@ def pinned_root(site: Site, found: Movement) -> tuple[cst.Call, cst.Call] | None
             new = calls.replace(new, index, calls.keyword("data", new.args[index].value))
     if site.record.default_device != V.CPU and calls.find(new, "device") is None:
         new = calls.append(new, calls.keyword("device", cst.SimpleString('"cpu"')))
-    return inner, calls.set_keyword(new, "pin_memory", _TRUE)
+    if site.style.leaves_pageable:
+        return inner, _unpinned(site, new)
+    return inner, calls.set_keyword(new, "pin_memory", site.style.pin())
+
+
+def _unpinned(site: Site, new: cst.Call) -> cst.Call:
+    """The constructor in memory as it is."""
+    site.style.pageable = True
+    index = calls.find(new, "pin_memory")
+    return new if index is None else calls.remove(new, index)
 
 
 _PINNABLE_RANDOM = T.RANDOM_FACTORIES - {"torch.normal"}
@@ -210,7 +223,7 @@ def _pinned_factory(site: Site, root: ast.Call, inner: cst.Call) -> tuple[cst.Ca
     new = inner
     if site.record.default_device != V.CPU and "device" not in given:
         new = calls.append(new, calls.keyword("device", cst.SimpleString('"cpu"')))
-    return inner, calls.set_keyword(new, "pin_memory", _TRUE)
+    return inner, calls.set_keyword(new, "pin_memory", site.style.pin())
 
 
 def is_list(site: Place, node: ast.expr) -> bool:
@@ -249,4 +262,6 @@ def legacy_as_tensor(site: Site, inner: cst.Call, callee: str, torch: str) -> cs
     new = calls.append(new, calls.keyword("dtype", legacy_dtype(callee, torch)))
     if site.record.default_device != V.CPU:
         new = calls.append(new, calls.keyword("device", cst.SimpleString('"cpu"')))
-    return calls.append(new, calls.keyword("pin_memory", _TRUE))
+    if site.style.leaves_pageable:
+        return _unpinned(site, new)
+    return calls.append(new, calls.keyword("pin_memory", site.style.pin()))

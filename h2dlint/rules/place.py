@@ -17,6 +17,7 @@ from h2dlint.analysis.records import Record
 from h2dlint.analysis.values import Kind, Value
 from h2dlint.model import Confidence, Effect, Finding, Fix, Options
 from h2dlint.rules.base import Rule
+from h2dlint.rules.style import Style
 from h2dlint.syntax.snippets import Snippet
 
 WAITS = "blocks the host until the work queued on the stream is done"
@@ -52,6 +53,11 @@ class Place:
     def found(self) -> tuple[Snippet, cst.BaseExpression] | None:
         """The parsed statement and the node in it; ``None`` where LibCST does not understand it."""
         return self.find(self.record)
+
+    @cached_property
+    def style(self) -> Style:
+        """How the project writes its copies."""
+        return Style(self)
 
     @property
     def snippet(self) -> Snippet | None:

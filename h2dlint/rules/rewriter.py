@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
 
 from h2dlint.analysis import values as V
 from h2dlint.analysis.values import Kind, Value
-from h2dlint.model import Confidence, Edit, Span
+from h2dlint.model import Confidence, Edit, Span, Transfer
 from h2dlint.rules.constants import constant_form
 from h2dlint.rules.host_indices import HostIndex
 from h2dlint.rules.ladder import can_pin, pins_in_constructor, pure
@@ -65,6 +66,8 @@ class Rewriter:
             return self.tensor(index.node, index.value)
         if index.form == "array":
             can_pin(self._trust, self._place, index.node, index.value)
+            if self._place.style.guarded:
+                raise CannotRewrite("what is pinned under a condition has to have a name")
             return self._around(index.node, f"{self._torch}.as_tensor(", f").pin_memory(){self._moved}")
         return self._listed(index)
 
@@ -88,12 +91,58 @@ class Rewriter:
                 return [Edit(self._place.module.source.span(node), new)]
         # An empty list gives a tensor of floats, which is no index.
         dtype = "" if isinstance(node, ast.List) and node.elts else f", dtype={self._torch}.int64"
-        after = f"{dtype}{self._cpu}, pin_memory=True){self._moved}"
+        by_helper = self._by_helper(node, f"{self._torch}.int64", bool(dtype))
+        if by_helper is not None:
+            return by_helper
+        if self._place.style.leaves_pageable:
+            self._place.style.pageable = True
+            return self._around(node, f"{self._torch}.tensor(", f"{dtype}{self._cpu}){self._moved}")
+        after = f"{dtype}{self._cpu}, pin_memory={self._pin}){self._moved}"
         return self._around(node, f"{self._torch}.tensor(", after)
 
     @property
     def _moved(self) -> str:
         return f".to({self.device}, non_blocking=True)"
+
+    def _by_helper(self, node: ast.expr, dtype: str, needed: bool) -> list[Edit] | None:
+        """A list as an index, by the project's upload function; ``None`` where that does not take it.
+
+        Args:
+            needed: an index of another dtype could come out without it.
+        """
+        style = self._place.style
+        if style.profile.way is not Transfer.HELPER or "list" not in style.profile.helper_takes:
+            return None
+        template = style.profile.helper_call
+        if "{device}" not in template or "{pin}" in template or (needed and "{dtype" not in template):
+            return None
+        if not needed:
+            template = re.sub(r"(,\s*)?\w+\s*=\s*\{dtype\?\}", "", template)
+        text = re.sub(r"\{dtype\??\}", dtype, template).replace("{device}", self.device)
+        try:
+            name = style.helper_name()
+        except CannotRewrite:
+            return None
+        style.vouched = True
+        before, _, after = text.partition("{data}")
+        return self._around(node, f"{name}{before}", after)
+
+    @property
+    def _pin(self) -> str:
+        """What to write for ``pin_memory=``; an index is read only, so that it may be another name's tensor."""
+        text = self._place.style.settled(self._place.style.pin_text(), self.device)
+        if text is None:
+            raise CannotRewrite("the device cannot be named twice")
+        return text
+
+    def _guarded(self, node: ast.expr, dense: str) -> str:
+        """A host tensor that is pinned where the project's predicate says so, and moved."""
+        text = self._place.style.settled(
+            self._place.style.pinned_text(f"{self.text(node)}{dense}"), self.device
+        )
+        if text is None:
+            raise CannotRewrite("the device cannot be named twice")
+        return f"{text}{self._moved}"
 
     @property
     def _cpu(self) -> str:
@@ -118,6 +167,8 @@ class Rewriter:
             return made
         can_pin(self._trust, self._place, node, value)
         dense = ".clone()" if value.memory & V.EXPANDED else ""
+        if self._place.style.guarded:
+            return [Edit(self._place.module.source.span(node), self._guarded(node, dense))]
         return self._around(node, "", f"{dense}.pin_memory(){self._moved}")
 
     def _made(self, node: ast.expr) -> list[Edit] | None:
@@ -138,7 +189,9 @@ class Rewriter:
             return self._appended(node, f"device={self.device}", "")
         if callee == "torch.tensor" and len(values) == 1 and pins_in_constructor(values[0]):
             cpu = self._cpu.removeprefix(", ")
-            return self._appended(node, ", ".join(filter(None, (cpu, "pin_memory=True"))), self._moved)
+            return self._appended(
+                node, ", ".join(filter(None, (cpu, f"pin_memory={self._pin}"))), self._moved
+            )
         return None
 
     def _appended(self, node: ast.Call, keyword: str, after: str) -> list[Edit] | None:

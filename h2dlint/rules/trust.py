@@ -21,6 +21,10 @@ class Trust:
 
     site: Place
     reasons: list[str] = field(default_factory=list)
+    _of_device: str = ""
+
+    def __post_init__(self) -> None:
+        self.site.style.reset()
 
     def require(self, condition: bool, reason: str) -> None:
         """Unless ``condition`` holds, the fix is unsafe for ``reason``."""
@@ -42,7 +46,8 @@ class Trust:
         if mask & V.UNSET:
             self.require(False, f"{name} may be None")
         elif not self.site.options.assume_cuda:
-            self.require(False, f"{name} is not proven to be CUDA or ROCm (assume-cuda)")
+            self._of_device = f"{name} is not proven to be CUDA or ROCm (assume-cuda)"
+            self.require(False, self._of_device)
 
     def data(self, value: Value, node: ast.expr) -> None:
         """The data must be proven to be on the host."""
@@ -71,10 +76,24 @@ class Trust:
         if any("pin_memory" in edit.content for edit in chosen) and self._pins_otherwise(chosen):
             forward = self._forward()
             self.require(not forward, f"torch.compile, which may be given {forward}, raises for pin_memory()")
+        if chosen:
+            chosen = self._in_style(chosen)
+            title = title.replace(" from pinned memory", "") if self.site.style.pageable else title
         if not chosen:
             return Fix(Applicability.DISPLAY, title, reasons=tuple(self.reasons))
         kind = Applicability.UNSAFE if self.reasons else Applicability.SAFE
         return Fix(kind, title, chosen, tuple(self.reasons))
+
+    def _in_style(self, edits: tuple[Edit, ...]) -> tuple[Edit, ...]:
+        """The edits and what the project's style adds to them; what it vouches for is no reason any more."""
+        style = self.site.style
+        hardware = self.site.module.other_hardware(self.site.record.function)
+        if style.vouched and self._of_device in self.reasons and not hardware:
+            self.reasons.remove(self._of_device)
+        for reason in style.reasons:
+            self.require(False, reason)
+        extras = style.extras(edits)
+        return tuple(sorted((*edits, *extras), key=lambda edit: edit.span)) if extras else edits
 
     def _forward(self) -> str:
         """The ``forward`` of a module that the site belongs to: who compiles it does so from another file."""
@@ -109,7 +128,7 @@ class Trust:
 def _other_pins(text: str) -> int:
     """How often code pins memory otherwise than by an argument of ``tensor``."""
     count = text.count(".pin_memory()")
-    for match in re.finditer(r"\bpin_memory=True\b", text):
+    for match in re.finditer(r"\bpin_memory=(?!False\b)", text):
         depth, at = 0, match.start() - 1
         while at >= 0 and not (text[at] == "(" and depth == 0):
             depth += (text[at] in ")]}") - (text[at] in "([{")

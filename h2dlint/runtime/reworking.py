@@ -160,7 +160,9 @@ class Reworkable:
     def _rework(self, chosen: Collection[_Key] | None) -> Reworked:
         """What ``fix_source`` does, with the fixes chosen, and with a record of what went where."""
         from h2dlint.engine import fixing
+        from h2dlint.engine.profiles import options_for
 
+        comment = options_for(self._settings, self._location).profile.fix_comment
         data, result = self._data, self._first
         steps: list[_Key] = []  # Segments name the fixes by their index here, which is a number as an id is.
         fixes: list[tuple[_Key, Any, int, int]] = []
@@ -180,7 +182,7 @@ class Reworkable:
             wanted = [finding for finding in wanted if chosen is None or keys[id(finding)] in chosen]
             before = data
             data, applied, errors = fixing._round(
-                self._path, data, replace(result, findings=tuple(wanted)), self._settings
+                self._path, data, replace(result, findings=tuple(wanted)), self._settings, comment
             )
             if not applied:
                 data, result = before, replace(result, errors=result.errors + errors)

@@ -128,7 +128,7 @@ def test_patch_applies(mixed: Project) -> None:
     assert done.stdout == "Would fix 3 findings (1 more with --unsafe-fixes).\n"
     assert mixed.read("a.py") == before
     subprocess.run(["git", "init", "-q"], cwd=mixed.root, check=True)
-    subprocess.run(["git", "apply", "-p0", "out/fix.patch"], cwd=mixed.root, check=True)
+    subprocess.run(["git", "apply", "out/fix.patch"], cwd=mixed.root, check=True)
     assert mixed.read("a.py") == FIXED
     assert mixed.read("sub/c.py") == "fast(1)\r\nfast(2)"
 
