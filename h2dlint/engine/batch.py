@@ -67,6 +67,7 @@ class _Batch:
             self._graphs = Graphs(folder, version(), self._ledger)
             self._cache = Cache(folder, settings, self._graphs)
         self._tops: dict[tuple[Settings, str], str] = {}
+        self._looked: dict[str, bool] = {}
 
     def run(self, jobs: int) -> list[FileResult]:
         known: dict[int, FileResult] = {}
@@ -94,7 +95,7 @@ class _Batch:
         settings = file.settings or self._settings
         key = (settings, str(file.location.parent))
         if key not in self._tops:
-            top = project_top(file.location, settings) if settings.follow_imports else ""
+            top = project_top(file.location, settings, self._looked) if settings.follow_imports else ""
             self._tops[key] = os.fspath(top)
         return self._tops[key]
 

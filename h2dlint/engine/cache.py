@@ -22,16 +22,17 @@ from typing import Any
 
 import h2dlint
 from h2dlint.engine.files import SourceFile
-from h2dlint.engine.graphs import Graphs, still_there
+from h2dlint.engine.graphs import Graphs
 from h2dlint.engine.ledger import Ledger, Seen, Signature, digest, signature
 from h2dlint.engine.packing import pack, unpack
+from h2dlint.engine.places import Grouped, grouped, still_there
 from h2dlint.engine.results import FileResult
 from h2dlint.engine.settings import Settings
 from h2dlint.engine.storing import read_checked, write_checked
 from h2dlint.model import ErrorKind
 
 FOLDER = ".h2dlint_cache"
-FORMAT = 1
+FORMAT = 2
 SETTLED = 3_000_000_000
 """Nanoseconds after which a change of a file shows in its times, on the coarsest of file systems."""
 _LASTING = (ErrorKind.SYNTAX, ErrorKind.ENCODING)
@@ -94,10 +95,11 @@ class Cache:
         self._known: dict[str, list[Any]] = {}
         self._paths: list[str] = []
         self._files: dict[str, list[Any]] = {}
-        self._places: dict[str, dict[str, bool]] = {"files": {}, "marks": {}}
+        self._places: dict[str, Grouped] = {"files": {}, "marks": {}}
         self._now: dict[str, str | None] = {}
         self._signs: dict[str, Signature | None] = {}
-        self._same: dict[str, bool] = {}
+        self._compared: set[int] = set()
+        self._changed: set[int] = set()
         self._begun = time.time_ns()
         self._load()
         graphs.scan = self.scan
@@ -130,7 +132,7 @@ class Cache:
             settings, top, content, needs, asked, packed = known
             if settings != self._print(file.settings or self._settings) or top != root:
                 return None
-            if self.content(str(file.location)) != content or not all(map(self._is_same, needs)):
+            if self.content(str(file.location)) != content or not self._are_same(needs):
                 return None
             if not self._graphs.answer(str(file.location), asked):
                 return None
@@ -139,12 +141,15 @@ class Cache:
             return None
         return result
 
-    def _is_same(self, number: int) -> bool:
-        path = self._paths[number]
-        same = self._same.get(path)
-        if same is None:
-            same = self._same[path] = self.content(path) == self._files[path][1]
-        return same
+    def _are_same(self, numbers: list[int]) -> bool:
+        """The files of some rows are as they were; each is compared once, as most are needed by many."""
+        fresh = set(numbers) - self._compared
+        for number in fresh:
+            path = self._paths[number]
+            if self.content(path) != self._files[path][1]:
+                self._changed.add(number)
+        self._compared |= fresh
+        return self._changed.isdisjoint(numbers)
 
     def content(self, path: str) -> str | None:
         """A digest of what is in a file; it is read only where the file system does not vouch for it."""
@@ -222,7 +227,7 @@ class Cache:
             if path not in table.rows and os.path.exists(path):
                 table.rows[path] = row
         places = {
-            kind: {**(self._places[kind] if self._known else {}), **found}
+            kind: grouped(found, self._places[kind] if self._known else None)
             for kind, found in (("files", ledger.files), ("marks", ledger.marks))
         }
         roots = {question[0] for entry in known.values() for question in entry[4]}
