@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
 import errno
-import gc
 import os
 import sys
 from collections.abc import Mapping
@@ -13,8 +11,6 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 import click
-
-from h2dlint.engine.memory import collect_rarely
 
 HELP_OPTIONS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -90,9 +86,6 @@ class Root(click.Group):
         kwargs["standalone_mode"] = False
         # Long ``elif`` and method chains nest deeply, and what CPython parses is to be linted.
         sys.setrecursionlimit(max(sys.getrecursionlimit(), 6000))
-        collect_rarely()
-        # What is in memory goes with the process: taking it apart object by object is a twentieth of a run.
-        atexit.register(gc.freeze)
         _never_fail_to_encode()
         try:
             status = super().main(*args, **kwargs)
