@@ -11,6 +11,7 @@ disturb each other; what is damaged, or was written by another version, counts a
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 import time
@@ -33,6 +34,8 @@ from h2dlint.model import ErrorKind
 
 FOLDER = ".h2dlint_cache"
 FORMAT = 2
+LIBRARIES = ("libcst", "pathspec")
+"""What else decides on findings and fixes, and on which files are looked at."""
 SETTLED = 3_000_000_000
 """Nanoseconds after which a change of a file shows in its times, on the coarsest of file systems."""
 _LASTING = (ErrorKind.SYNTAX, ErrorKind.ENCODING)
@@ -275,4 +278,18 @@ def version() -> str:
                 for entry in entries
                 if entry.name.endswith(".py")
             ]
-    return digest(repr((h2dlint.__version__, sys.version, FORMAT, sorted(found))).encode())
+    libraries = [installed(name) for name in LIBRARIES]
+    return digest(repr((h2dlint.__version__, sys.version, FORMAT, sorted(found), libraries)).encode())
+
+
+def installed(name: str) -> tuple[str, ...]:
+    """Which release of a package there is, without importing it or the machinery that reads its metadata."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        return ()
+    folder = os.path.dirname(spec.origin)
+    above = os.path.dirname(folder)
+    told = [repr(signature(spec.origin))]
+    with suppress(OSError):
+        told += [entry for entry in os.listdir(above) if entry.startswith(f"{name}-")]
+    return tuple(sorted(told))
