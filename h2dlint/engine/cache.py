@@ -33,7 +33,7 @@ from h2dlint.engine.storing import read_checked, write_checked
 from h2dlint.model import ErrorKind
 
 FOLDER = ".h2dlint_cache"
-FORMAT = 2
+FORMAT = 3
 LIBRARIES = ("libcst", "pathspec")
 """What else decides on findings and fixes, and on which files are looked at."""
 SETTLED = 3_000_000_000

@@ -1,7 +1,7 @@
 """What was looked for on disk, by folder, and whether a later run would find the same.
 
-A run looks for tens of thousands of files that may be modules. Asked one by one, that is most of what a run costs that
-has nothing to lint; the listing of a folder answers for all that was looked for in it.
+A run looks for a hundred thousand files that may be modules, most of them in folders that are not there: of those it is
+kept that there is no such folder. The listing of a folder answers for all that was looked for in it.
 """
 
 from __future__ import annotations
@@ -9,11 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-FEW = 3
-"""Up to so many paths of one folder are asked for one by one."""
-
 Grouped = dict[str, dict[str, bool]]
-"""Folder to name to whether there was such a file."""
+"""Folder to name to whether there was such a file; a name with a slash behind it is one of which there is nothing."""
 
 
 def grouped(found: Mapping[str, bool], before: Mapping[str, Mapping[str, bool]] | None = None) -> Grouped:
@@ -24,9 +21,15 @@ def grouped(found: Mapping[str, bool], before: Mapping[str, Mapping[str, bool]] 
         before: what an earlier run found, which this one adds to.
     """
     folders: Grouped = {folder: dict(names) for folder, names in (before or {}).items()}
+    listings: dict[str, frozenset[str] | None] = {}
+    gaps: dict[str, tuple[str, str] | None] = {}
     for path, was in found.items():
         folder, name = os.path.split(path)
-        folders.setdefault(folder, {})[name] = was
+        gap = _gap(folder, gaps, listings) if not was else None
+        if gap is None:
+            folders.setdefault(folder, {})[name] = was
+        else:
+            folders.setdefault(gap[0], {})[gap[1] + "/"] = False
     return folders
 
 
@@ -38,19 +41,14 @@ def still_there(places: Mapping[str, Mapping[str, Mapping[str, bool]]]) -> bool:
     """
     listings: dict[str, frozenset[str] | None] = {}
     for folder, names in places["files"].items():
-        above, _, own = folder.rpartition("/")
-        beside = _listing(above, listings) if above else None
-        if beside is not None and own.casefold() not in beside:
-            # Most of what is looked for is a package of the name of a module: there is no such folder.
-            if True in names.values():
-                return False
-            continue
-        if len(names) > FEW and folder not in listings:
-            _listing(folder, listings)
-        here = listings.get(folder)
+        here = _listing(folder, listings)
         for name, was in names.items():
-            absent = here is not None and name.casefold() not in here
-            if (not absent and os.path.isfile(os.path.join(folder, name))) != was:
+            missing = here is not None and name.rstrip("/").casefold() not in here
+            if name[-1:] == "/":
+                now = not missing and os.path.lexists(os.path.join(folder, name[:-1]))
+            else:
+                now = not missing and os.path.isfile(os.path.join(folder, name))
+            if now != was:
                 return False
     return all(
         os.path.exists(os.path.join(folder, name)) == was
@@ -59,7 +57,22 @@ def still_there(places: Mapping[str, Mapping[str, Mapping[str, bool]]]) -> bool:
     )
 
 
-_EMPTY: frozenset[str] = frozenset()
+def _gap(
+    folder: str,
+    known: dict[str, tuple[str, str] | None],
+    listings: dict[str, frozenset[str] | None],
+) -> tuple[str, str] | None:
+    """Where a path leads nowhere: the last folder that is there, and the name that it does not hold."""
+    if folder not in known:
+        above, name = os.path.split(folder)
+        gap = None
+        if name and above != folder:
+            gap = _gap(above, known, listings)
+            beside = _listing(above, listings) if gap is None else None
+            if beside is not None and name.casefold() not in beside:
+                gap = above, name
+        known[folder] = gap
+    return known[folder]
 
 
 def _listing(folder: str, known: dict[str, frozenset[str] | None]) -> frozenset[str] | None:
@@ -69,19 +82,11 @@ def _listing(folder: str, known: dict[str, frozenset[str] | None]) -> frozenset[
         folder: to be listed, once.
         known: the folders that were.
     """
-    if folder in known:
-        return known[folder]
-    above, _, own = folder.rpartition("/")
-    beside = _listing(above, known) if above and above != folder else None
-    names: frozenset[str] | None
-    if beside is not None and own.casefold() not in beside:
-        names = _EMPTY
-    else:
+    if folder not in known:
         try:
-            names = frozenset(map(str.casefold, os.listdir(folder)))
+            known[folder] = frozenset(map(str.casefold, os.listdir(folder)))
         except (FileNotFoundError, NotADirectoryError):
-            names = _EMPTY
+            known[folder] = frozenset()
         except OSError:
-            names = None
-    known[folder] = names
-    return names
+            known[folder] = None
+    return known[folder]
