@@ -219,13 +219,13 @@ class Cache:
             known[location] = [prints, verdict.root, verdict.seen[1], needs, verdict.asked, packed]
         for path in ledger.scans:
             number(path)
+        shared: set[int] = set()
         for location in kept:
-            for path in (location, *(self._paths[need] for need in self._known[location][3])):
-                number(path)
-        looked = {str(verdict.file.location) for verdict in verdicts}
-        for location, entry in self._known.items():
-            if location not in looked:
-                self._carry(location, entry, table, known)
+            number(location)
+            shared.update(self._known[location][3])
+        for need in sorted(shared):
+            number(self._paths[need])
+        self._carry({str(verdict.file.location) for verdict in verdicts}, table, known)
         for path, row in self._files.items():
             if path not in table.rows and os.path.exists(path):
                 table.rows[path] = row
@@ -237,19 +237,41 @@ class Cache:
         told = {root: graphs.latest(root) for root in roots}
         write_checked(self._path, {"files": table.rows, "verdicts": known, "places": places, "graphs": told})
 
-    def _carry(self, location: str, entry: list[Any], table: _Table, known: dict[str, list[Any]]) -> None:
-        """Keep an old verdict, also on a file that is not of this run, unless what it depends on has changed."""
-        try:
-            settings, top, content, needs, asked, packed = entry
-            paths = [self._paths[need] for need in needs]
-            for path in (location, *paths):
-                if table.rows.setdefault(path, self._files[path])[1] != self._files[path][1]:
-                    return
-            if not self._graphs.still(location, asked):
-                return
-        except (ValueError, TypeError, LookupError):
-            return
-        known[location] = [settings, top, content, [table.number(path) for path in paths], asked, packed]
+    def _carry(self, looked: set[str], table: _Table, known: dict[str, list[Any]]) -> None:
+        """Keep the old verdicts, also on files that are not of this run, but those whose grounds have changed.
+
+        Args:
+            looked: locations of files that have new ones.
+            table: of what is known of files now.
+            known: verdicts by location, which these are added to.
+        """
+
+        def changed(path: str) -> bool:
+            was = self._files[path]
+            return bool(table.rows.setdefault(path, was)[1] != was[1])
+
+        compared: set[int] = set()
+        different: set[int] = set()
+        carried: list[tuple[str, list[Any]]] = []
+        for location, entry in self._known.items():
+            if location in looked:
+                continue
+            try:
+                _, _, _, needs, asked, _ = entry
+                # Most are needed by many.
+                for need in set(needs) - compared:
+                    if changed(self._paths[need]):
+                        different.add(need)
+                    compared.add(need)
+                if changed(location) or not different.isdisjoint(needs):
+                    continue
+                if self._graphs.still(location, asked):
+                    carried.append((location, entry))
+            except (ValueError, TypeError, LookupError):
+                continue
+        now = {need: table.number(self._paths[need]) for need in compared}
+        for location, (settings, top, content, needs, asked, packed) in carried:
+            known[location] = [settings, top, content, [now[need] for need in needs], asked, packed]
 
     def _vouched(self, path: str) -> Seen | None:
         """A file that this run has not read again."""
