@@ -7,9 +7,31 @@ What is parsed again is the same text, so whatever is worked out of it is the sa
 from __future__ import annotations
 
 import ast
+from collections import deque
 
 from h2dlint.analysis.outline import FunctionInfo, FunctionNode, Outline, outline_function
 from h2dlint.syntax.source import SourceText
+
+MAX_LINES = 12_000
+"""Lines of the bodies that are kept: some ten times what one file asks for."""
+
+
+class Recent:
+    """The bodies that were parsed again last, in all modules of a run; of too many the oldest are dropped."""
+
+    def __init__(self) -> None:
+        self._queue: deque[tuple[FunctionInfo, Bodies, int]] = deque()
+        self._lines = 0
+
+    def add(self, function: FunctionInfo, bodies: Bodies) -> None:
+        """Keep the body of a function for a while."""
+        lines = (function.node.end_lineno or function.node.lineno) - function.node.lineno + 1
+        self._queue.append((function, bodies, lines))
+        self._lines += lines
+        while self._lines > MAX_LINES and len(self._queue) > 1:
+            oldest, home, count = self._queue.popleft()
+            self._lines -= count
+            home.drop(oldest)
 
 
 class Bodies:
@@ -18,11 +40,13 @@ class Bodies:
     Args:
         source: text of the module.
         outline: of the module, which has been run; its tree is taken apart, and with it what is nested in functions.
+        recent: what sees to it that not too many are kept.
     """
 
-    def __init__(self, source: SourceText, outline: Outline) -> None:
+    def __init__(self, source: SourceText, outline: Outline, recent: Recent | None = None) -> None:
         self._source = source
         self._outline = outline
+        self._recent = recent if recent is not None else Recent()
         outline.functions = [function for function in outline.functions if function.parent is None]
         for function in outline.functions:
             function.node.body = []
@@ -39,7 +63,16 @@ class Bodies:
         found = self._parse(function.node)
         function.node.body = found.body
         function.bodies = None
+        known = len(self._outline.by_node) + len(self._outline.class_by_node)
         outline_function(self._outline, function)
+        if len(self._outline.by_node) + len(self._outline.class_by_node) == known:
+            # What defines functions and classes stays: parsed again, it would define others.
+            self._recent.add(function, self)
+
+    def drop(self, function: FunctionInfo) -> None:
+        """Take the body of a function away again; whoever runs it at the moment has hold of it."""
+        function.node.body = []
+        function.bodies = self
 
     def _parse(self, node: FunctionNode) -> FunctionNode:
         text = self.text(node)

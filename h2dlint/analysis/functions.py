@@ -28,6 +28,7 @@ class Functions(Statements):
         self.called_under_device: frozenset[str] = frozenset()
         self.text = ""
         self._texts: dict[int, str] = {}
+        self._nonlocal: bool | None = None
         self._assigned_inside: dict[FunctionInfo, frozenset[str]] = {}
         self._annotations: dict[int, Value | None] = {}
         self.callers: Callers | None = None
@@ -96,7 +97,9 @@ class Functions(Statements):
 
     def _shared(self, function: FunctionInfo) -> frozenset[str]:
         """Names of a function that an inner function assigns."""
-        if "nonlocal " not in self.text:
+        if self._nonlocal is None:
+            self._nonlocal = "nonlocal " in self.text
+        if not self._nonlocal:
             return frozenset()
         known = self._assigned_inside.get(function)
         if known is None:

@@ -94,7 +94,12 @@ class Interpreter(Classes):
         """Globals that some function assigns."""
         if "global" not in self.text:
             return frozenset()
-        lines = [self.text.count("\n", 0, match.end()) + 1 for match in _GLOBAL.finditer(self.text)]
+        lines: list[int] = []
+        line, start = 1, 0
+        for match in _GLOBAL.finditer(self.text):
+            line += self.text.count("\n", start, match.end())
+            start = match.end()
+            lines.append(line)
         names: set[str] = set()
         for function in self.outline.functions if lines else ():
             first, last = function.lines

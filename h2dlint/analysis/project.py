@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from h2dlint.analysis import values as V
-from h2dlint.analysis.bodies import Bodies
+from h2dlint.analysis.bodies import Bodies, Recent
 from h2dlint.analysis.import_graph import ImportGraph
 from h2dlint.analysis.outline import outline
 from h2dlint.analysis.reach import CallGraph, Verdict
@@ -120,6 +120,7 @@ class Project:
         self._modules = modules
         self._shelf = shelf
         self._loaded: dict[str, Interpreter | None] = {}
+        self._recent = Recent()
         self._calls: dict[tuple[str, tuple[str, ...]], CallGraph] = {}
         self._looked_into: dict[str, set[str]] = {}
         self._asked: dict[str, dict[Question, Answer]] = {}
@@ -140,13 +141,25 @@ class Project:
         found.discard(location)
         return found
 
-    def calls(self, root: str, entry_points: tuple[str, ...]) -> CallGraph:
-        """What calls what below a folder; built when it is first asked for."""
+    def calls(
+        self, root: str, entry_points: tuple[str, ...], scans: Callable[[], list[File]] | None = None
+    ) -> CallGraph:
+        """What calls what below a folder; built when it is first asked for.
+
+        Args:
+            root: the folder.
+            entry_points: patterns that are added to those known anyway.
+            scans: looks at the files, in order of path, in another way than one by one.
+        """
         key = (root, entry_points)
         if key not in self._calls:
             graph = self._shelf.find(root, entry_points) if self._shelf is not None else None
             if graph is None:
-                files = [self._modules.scanned(path, text, root) for path, text in self._modules.texts(root)]
+                if scans is not None:
+                    files = scans()
+                else:
+                    texts = self._modules.texts(root)
+                    files = [self._modules.scanned(path, text, root) for path, text in texts]
                 graph = CallGraph(files, self._modules.find, root, entry_points)
                 if self._shelf is not None:
                     self._shelf.keep(root, entry_points, graph)
@@ -257,5 +270,5 @@ class Project:
             return None
         interpreter = Interpreter(outline(tree), source.text, self, path)
         interpreter.run_module(record=False)
-        Bodies(source, interpreter.outline)
+        Bodies(source, interpreter.outline, self._recent)
         return interpreter

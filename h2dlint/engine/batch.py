@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from h2dlint.engine import pool
 from h2dlint.engine.cache import Cache, Verdict, version
@@ -19,7 +19,11 @@ from h2dlint.engine.settings import Settings
 from h2dlint.model import FileError
 
 if TYPE_CHECKING:
+    from h2dlint.analysis.scan import File
     from h2dlint.engine.modules import Projects
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 MANY = 100
 """Files of a project from which on its call graph is made before the work is shared, and not by each worker."""
@@ -67,6 +71,7 @@ class _Batch:
             self._graphs = Graphs(folder, version(), self._ledger)
             self._cache = Cache(folder, settings, self._graphs)
         self._tops: dict[tuple[Settings, str], str] = {}
+        self._looked: dict[str, bool] = {}
 
     def run(self, jobs: int) -> list[FileResult]:
         known: dict[int, FileResult] = {}
@@ -94,7 +99,7 @@ class _Batch:
         settings = file.settings or self._settings
         key = (settings, str(file.location.parent))
         if key not in self._tops:
-            top = project_top(file.location, settings) if settings.follow_imports else ""
+            top = project_top(file.location, settings, self._looked) if settings.follow_imports else ""
             self._tops[key] = os.fspath(top)
         return self._tops[key]
 
@@ -116,12 +121,32 @@ class _Batch:
         ]
         for top, entry_points in sorted(set(tops)):
             if tops.count((top, entry_points)) >= MANY:
-                self._projects.project.calls(os.path.normpath(top), entry_points)
-        results, ledgers = pool.run(todo, sizes, self._one, workers, self._tell, lambda: self._ledger)
+                root = os.path.normpath(top)
+                self._projects.project.calls(root, entry_points, partial(self._scans, root, workers))
+        return self._share(todo, sizes, self._one, workers, self._tell)
+
+    def _share(
+        self,
+        items: Sequence[Item],
+        sizes: Sequence[int],
+        work: Callable[[Item], Result],
+        workers: int,
+        tell: Callable[[int], None],
+    ) -> list[Result]:
+        """Have work done by several processes, and take over what they wrote down."""
+        results, ledgers = pool.run(items, sizes, work, workers, tell, lambda: self._ledger)
         for ledger in ledgers:
             if self._ledger is not None and ledger is not None and ledger is not self._ledger:
                 self._ledger.add(ledger)
         return results
+
+    def _scans(self, root: str, workers: int) -> list[File]:
+        """A cheap look at each file of a project, by several processes."""
+        projects = self._projects
+        paths = projects.paths(root)
+        sizes = [_bytes(path) for path in paths]
+        found = self._share(paths, sizes, lambda path: projects.scan(path, root), workers, lambda more: None)
+        return [file for file in found if file is not None]
 
     @cached_property
     def _projects(self) -> Projects:
@@ -153,7 +178,11 @@ class _Batch:
 
 
 def _size(file: SourceFile) -> int:
+    return _bytes(os.fspath(file.location))
+
+
+def _bytes(path: str) -> int:
     try:
-        return os.stat(file.location).st_size
+        return os.stat(path).st_size
     except OSError:
         return 0

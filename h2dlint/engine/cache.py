@@ -11,6 +11,7 @@ disturb each other; what is damaged, or was written by another version, counts a
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 import time
@@ -22,16 +23,19 @@ from typing import Any
 
 import h2dlint
 from h2dlint.engine.files import SourceFile
-from h2dlint.engine.graphs import Graphs, still_there
+from h2dlint.engine.graphs import Graphs
 from h2dlint.engine.ledger import Ledger, Seen, Signature, digest, signature
 from h2dlint.engine.packing import pack, unpack
+from h2dlint.engine.places import Grouped, grouped, still_there
 from h2dlint.engine.results import FileResult
 from h2dlint.engine.settings import Settings
 from h2dlint.engine.storing import read_checked, write_checked
 from h2dlint.model import ErrorKind
 
 FOLDER = ".h2dlint_cache"
-FORMAT = 2
+FORMAT = 4
+LIBRARIES = ("libcst", "pathspec")
+"""What else decides on findings and fixes, and on which files are looked at."""
 SETTLED = 3_000_000_000
 """Nanoseconds after which a change of a file shows in its times, on the coarsest of file systems."""
 _LASTING = (ErrorKind.SYNTAX, ErrorKind.ENCODING)
@@ -94,10 +98,11 @@ class Cache:
         self._known: dict[str, list[Any]] = {}
         self._paths: list[str] = []
         self._files: dict[str, list[Any]] = {}
-        self._places: dict[str, dict[str, bool]] = {"files": {}, "marks": {}}
+        self._places: dict[str, Grouped] = {"files": {}, "marks": {}}
         self._now: dict[str, str | None] = {}
         self._signs: dict[str, Signature | None] = {}
-        self._same: dict[str, bool] = {}
+        self._compared: set[int] = set()
+        self._changed: set[int] = set()
         self._begun = time.time_ns()
         self._load()
         graphs.scan = self.scan
@@ -130,7 +135,7 @@ class Cache:
             settings, top, content, needs, asked, packed = known
             if settings != self._print(file.settings or self._settings) or top != root:
                 return None
-            if self.content(str(file.location)) != content or not all(map(self._is_same, needs)):
+            if self.content(str(file.location)) != content or not self._are_same(needs):
                 return None
             if not self._graphs.answer(str(file.location), asked):
                 return None
@@ -139,12 +144,15 @@ class Cache:
             return None
         return result
 
-    def _is_same(self, number: int) -> bool:
-        path = self._paths[number]
-        same = self._same.get(path)
-        if same is None:
-            same = self._same[path] = self.content(path) == self._files[path][1]
-        return same
+    def _are_same(self, numbers: list[int]) -> bool:
+        """The files of some rows are as they were; each is compared once, as most are needed by many."""
+        fresh = set(numbers) - self._compared
+        for number in fresh:
+            path = self._paths[number]
+            if self.content(path) != self._files[path][1]:
+                self._changed.add(number)
+        self._compared |= fresh
+        return self._changed.isdisjoint(numbers)
 
     def content(self, path: str) -> str | None:
         """A digest of what is in a file; it is read only where the file system does not vouch for it."""
@@ -211,37 +219,59 @@ class Cache:
             known[location] = [prints, verdict.root, verdict.seen[1], needs, verdict.asked, packed]
         for path in ledger.scans:
             number(path)
+        shared: set[int] = set()
         for location in kept:
-            for path in (location, *(self._paths[need] for need in self._known[location][3])):
-                number(path)
-        looked = {str(verdict.file.location) for verdict in verdicts}
-        for location, entry in self._known.items():
-            if location not in looked:
-                self._carry(location, entry, table, known)
+            number(location)
+            shared.update(self._known[location][3])
+        for need in sorted(shared):
+            number(self._paths[need])
+        self._carry({str(verdict.file.location) for verdict in verdicts}, table, known)
         for path, row in self._files.items():
             if path not in table.rows and os.path.exists(path):
                 table.rows[path] = row
         places = {
-            kind: {**(self._places[kind] if self._known else {}), **found}
+            kind: grouped(found, self._places[kind] if self._known else None)
             for kind, found in (("files", ledger.files), ("marks", ledger.marks))
         }
         roots = {question[0] for entry in known.values() for question in entry[4]}
         told = {root: graphs.latest(root) for root in roots}
         write_checked(self._path, {"files": table.rows, "verdicts": known, "places": places, "graphs": told})
 
-    def _carry(self, location: str, entry: list[Any], table: _Table, known: dict[str, list[Any]]) -> None:
-        """Keep an old verdict, also on a file that is not of this run, unless what it depends on has changed."""
-        try:
-            settings, top, content, needs, asked, packed = entry
-            paths = [self._paths[need] for need in needs]
-            for path in (location, *paths):
-                if table.rows.setdefault(path, self._files[path])[1] != self._files[path][1]:
-                    return
-            if not self._graphs.still(location, asked):
-                return
-        except (ValueError, TypeError, LookupError):
-            return
-        known[location] = [settings, top, content, [table.number(path) for path in paths], asked, packed]
+    def _carry(self, looked: set[str], table: _Table, known: dict[str, list[Any]]) -> None:
+        """Keep the old verdicts, also on files that are not of this run, but those whose grounds have changed.
+
+        Args:
+            looked: locations of files that have new ones.
+            table: of what is known of files now.
+            known: verdicts by location, which these are added to.
+        """
+
+        def changed(path: str) -> bool:
+            was = self._files[path]
+            return bool(table.rows.setdefault(path, was)[1] != was[1])
+
+        compared: set[int] = set()
+        different: set[int] = set()
+        carried: list[tuple[str, list[Any]]] = []
+        for location, entry in self._known.items():
+            if location in looked:
+                continue
+            try:
+                _, _, _, needs, asked, _ = entry
+                # Most are needed by many.
+                for need in set(needs) - compared:
+                    if changed(self._paths[need]):
+                        different.add(need)
+                    compared.add(need)
+                if changed(location) or not different.isdisjoint(needs):
+                    continue
+                if self._graphs.still(location, asked):
+                    carried.append((location, entry))
+            except (ValueError, TypeError, LookupError):
+                continue
+        now = {need: table.number(self._paths[need]) for need in compared}
+        for location, (settings, top, content, needs, asked, packed) in carried:
+            known[location] = [settings, top, content, [now[need] for need in needs], asked, packed]
 
     def _vouched(self, path: str) -> Seen | None:
         """A file that this run has not read again."""
@@ -270,4 +300,18 @@ def version() -> str:
                 for entry in entries
                 if entry.name.endswith(".py")
             ]
-    return digest(repr((h2dlint.__version__, sys.version, FORMAT, sorted(found))).encode())
+    libraries = [installed(name) for name in LIBRARIES]
+    return digest(repr((h2dlint.__version__, sys.version, FORMAT, sorted(found), libraries)).encode())
+
+
+def installed(name: str) -> tuple[str, ...]:
+    """Which release of a package there is, without importing it or the machinery that reads its metadata."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        return ()
+    folder = os.path.dirname(spec.origin)
+    above = os.path.dirname(folder)
+    told = [repr(signature(spec.origin))]
+    with suppress(OSError):
+        told += [entry for entry in os.listdir(above) if entry.startswith(f"{name}-")]
+    return tuple(sorted(told))

@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -96,6 +96,7 @@ class Resolver:
     rules: Mapping[str, str]
     _files: dict[Path, Path | None] = field(default_factory=dict)
     _made: dict[tuple[Path, Path | None], Settings] = field(default_factory=dict)
+    _seen: dict[str, bool] = field(default_factory=dict)
 
     def __call__(self, folder: Path) -> Settings:
         """The settings of the files in a folder (absolute path).
@@ -104,7 +105,7 @@ class Resolver:
             ConfigError: a configuration file above it cannot be used.
         """
         file = None if self.isolated else self._file_above(folder)
-        root = file.parent if file else root_without_config(folder)
+        root = file.parent if file else root_without_config(folder, self._seen)
         if (root, file) not in self._made:
             self._made[root, file] = self._make(root, file)
         return self._made[root, file]
@@ -179,18 +180,36 @@ class Resolver:
             return str(file)
 
 
-def root_without_config(folder: Path) -> Path:
+def root_without_config(folder: Path, seen: dict[str, bool] | None = None) -> Path:
     """The project root of a folder that no configuration governs.
 
     The nearest folder with ``.git``, else the outermost package that the folder belongs to, else the folder.
+
+    Args:
+        folder: absolute path.
+        seen: what was looked for and whether it was there, for a run that asks for many folders.
     """
-    for parent in (folder, *folder.parents):
-        if os.path.exists(os.path.join(parent, ".git")):
-            return parent
-    top = os.fspath(folder)
-    while os.path.isfile(os.path.join(top, "__init__.py")):
+    seen = {} if seen is None else seen
+
+    def has(place: str, name: str, test: Callable[[str], bool]) -> bool:
+        path = f"{place}/{name}"
+        found = seen.get(path)
+        if found is None:
+            found = seen[path] = test(path)
+        return found
+
+    start = parent = os.fspath(folder)
+    while not has(parent, ".git", os.path.exists):
+        above = os.path.dirname(parent)
+        if above == parent:
+            break
+        parent = above
+    else:
+        return Path(parent)
+    top = start
+    while has(top, "__init__.py", os.path.isfile):
         above = os.path.dirname(top)
-        if above == top or not os.path.isfile(os.path.join(above, "__init__.py")):
+        if above == top or not has(above, "__init__.py", os.path.isfile):
             break
         top = above
     return Path(top)

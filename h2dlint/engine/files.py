@@ -99,6 +99,8 @@ class _Walk:
         self._settings = settings
         self._cwd = cwd
         self._found: dict[str, SourceFile] = {}
+        self._plain: set[str] = set()
+        """Of those, the ones that are no symbolic links."""
         self.errors: set[FileError] = set()
 
     def files(self) -> tuple[SourceFile, ...]:
@@ -109,7 +111,8 @@ class _Walk:
             folder, name = os.path.split(path)
             if folder not in folders:
                 folders[folder] = os.path.realpath(folder)
-            identity = os.path.realpath(path) if os.path.islink(path) else os.path.join(folders[folder], name)
+            link = path not in self._plain and os.path.islink(path)
+            identity = os.path.realpath(path) if link else os.path.join(folders[folder], name)
             known = by_identity.get(identity)
             if known is None or path == identity != str(known.location):
                 by_identity[identity] = file
@@ -184,6 +187,11 @@ class _Walk:
     def _entry(self, entry: os.DirEntry[str], settings: Settings) -> None:
         """Take in something that the walk met and that has the name of a source file."""
         try:
+            if entry.is_file(follow_symlinks=False):
+                # The listing said so: the file itself is not asked.
+                self._plain.add(entry.path)
+                self._add(entry.path, settings)
+                return
             mode = entry.stat().st_mode
         except FileNotFoundError:
             # Removed meanwhile, or a link to nothing, as editors leave for a lock: nothing to lint.

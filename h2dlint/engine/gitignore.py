@@ -15,8 +15,10 @@ import re
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pathspec import GitIgnoreSpec, Pattern
+if TYPE_CHECKING:
+    from pathspec import Pattern
 
 _FILE, _FOLDER, _EITHER = "/\0f", "/\0d", "/\0?"
 """What is put behind a path, and behind a pattern, before they are matched.
@@ -135,6 +137,8 @@ def _compile(line: str) -> list[tuple[bool, Pattern]]:
     glob = "/" + glob.removeprefix("/")
     if glob.endswith("/**"):
         glob += "/*"  # What is in a folder, not the folder itself.
+    from pathspec import GitIgnoreSpec  # Many projects have no ignore file.
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # `re` has doubts about `[[` and the like.

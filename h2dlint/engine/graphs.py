@@ -6,13 +6,13 @@ and its answers are. Elsewhere it is made anew and asked again.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from h2dlint.engine.ledger import Ledger, digest
+from h2dlint.engine.places import grouped, still_there
 from h2dlint.engine.storing import read_checked, write_checked
 from h2dlint.model import Context
 
@@ -125,20 +125,12 @@ class Graphs:
             return
         told = {
             "looks": looks,
-            "places": {"files": self._ledger.files, "marks": self._ledger.marks},
+            "places": {"files": grouped(self._ledger.files), "marks": grouped(self._ledger.marks)},
             "paths": paths,
             "verdicts": [[number[path], name, c.value, why] for (path, name), (c, why) in verdicts.items()],
             "hidden": {name: number.get(path, -1) for name, path in hidden.items()},
         }
         write_checked(self._path(root, entry_points), told)
-
-
-def still_there(places: Mapping[str, Mapping[str, bool]]) -> bool:
-    """What was looked for is to be found, or not, as it was."""
-    isfile, exists = os.path.isfile, os.path.exists
-    return all(isfile(path) == was for path, was in places["files"].items()) and all(
-        exists(path) == was for path, was in places["marks"].items()
-    )
 
 
 def plain(answer: Answer) -> bool | list[str] | None:

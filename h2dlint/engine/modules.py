@@ -100,12 +100,16 @@ class ModuleFinder:
             self._ledger.scans[path] = file.digest()
         return file
 
-    def texts(self, root: str) -> Iterator[tuple[str, str]]:
-        """Path and text of every file below a folder, in order of path; nothing where there are too many."""
+    def paths(self, root: str) -> list[str]:
+        """Every file below a folder, in order of path; nothing where there are too many."""
         paths = sources(root)
         if self._ledger is not None:
             self._ledger.listings[root] = digest(repr(paths).encode("utf-8", "surrogatepass"))
-        for path in paths:
+        return paths
+
+    def texts(self, root: str) -> Iterator[tuple[str, str]]:
+        """Path and text of every file below a folder, in order of path; nothing where there are too many."""
+        for path in self.paths(root):
             text = self._snapshot.text(path)
             if text is not None:
                 yield path, text
@@ -198,8 +202,17 @@ class Projects:
 
     def look(self, path: str, root: str) -> str | None:
         """What a cheap look at a file below a folder sees, as a digest; ``None`` where it cannot be read."""
+        file = self.scan(path, root)
+        return None if file is None else file.digest()
+
+    def paths(self, root: str) -> list[str]:
+        """The files whose calls are looked at for a project, in order of path."""
+        return self._finder.paths(root)
+
+    def scan(self, path: str, root: str) -> File | None:
+        """A cheap look at a file below a folder; ``None`` where it cannot be read."""
         text = self._snapshot.text(path)
-        return None if text is None else self._finder.scanned(path, text, root).digest()
+        return None if text is None else self._finder.scanned(path, text, root)
 
     def keep(self, location: Path, data: bytes) -> None:
         """Keep what is in a file that is about to be written, for the files that are linted after it."""

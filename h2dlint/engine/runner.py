@@ -266,11 +266,17 @@ def _check(
     return _guarded(source, path, check)
 
 
-def project_top(location: Path, settings: Settings) -> Path:
-    """The top of a file's project: never the working directory, which says nothing of it."""
+def project_top(location: Path, settings: Settings, seen: dict[str, bool] | None = None) -> Path:
+    """The top of a file's project: never the working directory, which says nothing of it.
+
+    Args:
+        location: absolute path of the file.
+        settings: those that govern it.
+        seen: what was looked for in this run, and whether it was there.
+    """
     if settings.config_file is not None and settings.nested is not None:
         return Path(settings.root)
-    root = root_without_config(location.parent)
+    root = root_without_config(location.parent, seen)
     if (root / ".git").exists():
         return root
     # Of packages, also those around folders without ``__init__.py``.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,8 @@ def read_checked(path: Path) -> Any:
 
 def write_checked(path: Path, content: Any) -> None:
     """Write a file, if it can be written; whoever reads it meanwhile reads the old one or the new one."""
+    import tempfile  # Much is imported for it, and most runs write nothing.
+
     body = json.dumps(content, separators=(",", ":")).encode()
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)

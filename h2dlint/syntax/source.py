@@ -10,6 +10,8 @@ import tokenize
 from bisect import bisect_right
 from collections.abc import Iterable
 from functools import cached_property
+from itertools import accumulate, count
+from operator import add
 
 from h2dlint.model import Cells, Span
 
@@ -94,7 +96,13 @@ class SourceText:
     @cached_property
     def line_starts(self) -> list[int]:
         """Offset of the first character of each line, in code points."""
-        return [0, *(match.end() for match in _LINE.finditer(self.text))]
+        if "\r" in self.text:
+            return [0, *(match.end() for match in _LINE.finditer(self.text))]
+        lengths = map(len, self.text.split("\n"))
+        starts = [0, *map(add, accumulate(lengths), count(1))]
+        # Behind the end of the text no line starts.
+        del starts[-1]
+        return starts
 
     @cached_property
     def _ascii(self) -> bool:

@@ -42,6 +42,8 @@ SUBSET = 150
 CANDIDATE = (
     "import torch\n\n\ndef f(xs: list[int], d: torch.device):\n    return torch.tensor(xs, device=d)\n"
 )
+OURS = "h2dlint_bench"
+"""What the names of files begin with that are put into the tree."""
 NONE = "import os\n\n\ndef f(x):\n    return os.path.join(x, 'a')\n"
 
 
@@ -83,6 +85,7 @@ def fetch(requirement: str, build: Path = BUILD) -> Path:
     """The unpacked wheel of a requirement such as ``sglang==0.5.11``."""
     tree = build / re.sub(r"[^\w.=-]", "_", requirement)
     if (tree / ".complete").exists():
+        (tree / ".git").mkdir(exist_ok=True)
         return tree
     wheels = tree.with_suffix(tree.suffix + ".wheel")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
@@ -90,6 +93,8 @@ def fetch(requirement: str, build: Path = BUILD) -> Path:
     (wheel,) = wheels.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tree)
+    # A project of its own, all files of which count: else it would be a part of the one around it.
+    (tree / ".git").mkdir()
     (tree / ".complete").touch()
     return tree
 
@@ -196,18 +201,19 @@ def commands(tree: Path, bin_folder: Path, build: Path = BUILD) -> dict[str, Com
     h2dlint, ruff, ast_grep = (str(bin_folder / name) for name in ("h2dlint", "ruff", "ast-grep"))
     check = [h2dlint, "check", "--isolated", "--exit-zero", "--quiet"]
     cache = build / "cache"
-    scratch = build / "one"
-    scratch.mkdir(parents=True, exist_ok=True)
-    (scratch / "candidate.py").write_text(CANDIDATE)
-    (scratch / "none.py").write_text(NONE)
     touched = max(
-        tree.rglob("*.py"), key=lambda path: (b"torch.tensor" in path.read_bytes(), -len(str(path)))
+        (path for path in tree.rglob("*.py") if not path.name.startswith(OURS)),
+        key=lambda path: (b"torch.tensor" in path.read_bytes(), -len(str(path))),
     )
     text = touched.read_text(encoding="utf-8")
+    # In the project, whose index is warm, as a file is that was just edited.
+    candidate, none = (touched.with_name(f"{OURS}_{name}.py") for name in ("candidate", "none"))
+    candidate.write_text(CANDIDATE)
+    none.write_text(NONE)
     kept = ["--cache-dir", str(cache)]
 
-    def change() -> None:
-        touched.write_text(f"{text}# {time.time_ns()}\n", encoding="utf-8")
+    def changing(path: Path, content: str) -> Callable[[], object]:
+        return lambda: path.write_text(f"{content}# {time.time_ns()}\n", encoding="utf-8")
 
     def restore() -> None:
         touched.write_text(text, encoding="utf-8")
@@ -217,17 +223,19 @@ def commands(tree: Path, bin_folder: Path, build: Path = BUILD) -> dict[str, Com
             [*check, *kept, str(tree)], lambda: shutil.rmtree(cache, ignore_errors=True)
         ),
         "h2dlint, warm": Command([*check, *kept, str(tree)]),
-        "h2dlint, one file changed": Command([*check, *kept, str(tree)], change),
+        "h2dlint, one file changed": Command([*check, *kept, str(tree)], changing(touched, text)),
+        "h2dlint, a file without a candidate": Command([*check, *kept, str(none)], changing(none, NONE)),
+        "h2dlint, a file with a candidate": Command(
+            [*check, *kept, str(candidate)], changing(candidate, CANDIDATE)
+        ),
+        "h2dlint, standard input": Command(
+            [*check, *kept, "--stdin-filename", str(candidate), "-"], stdin=CANDIDATE
+        ),
         "h2dlint, one process, no cache": Command([*check, "--no-cache", "-j1", str(tree)], restore),
         "ruff": Command(
             [ruff, "check", "--no-cache", "--isolated", "--select", "E7,B,F", "-q", "--exit-zero", str(tree)]
         ),
         "ast-grep": Command([ast_grep, "run", "-p", PATTERN, "-l", "python", str(tree)]),
-        "h2dlint, a file without a candidate": Command([*check, "--no-cache", str(scratch / "none.py")]),
-        "h2dlint, a file with a candidate": Command([*check, "--no-cache", str(scratch / "candidate.py")]),
-        "h2dlint, standard input": Command(
-            [*check, "--stdin-filename", str(scratch / "candidate.py"), "-"], stdin=CANDIDATE
-        ),
         "import click": Command([str(bin_folder / "python"), "-c", "import click"]),
         "import libcst": Command([str(bin_folder / "python"), "-c", "import libcst"]),
     }

@@ -65,3 +65,32 @@ def test_a_part_of_a_tree_holds_its_share_of_the_files(tmp_path: Path) -> None:
     found = bench.part(tmp_path / "tree", 4, tmp_path)
     assert len(list(found.rglob("*.py"))) == 4
     assert bench.part(tmp_path / "tree", 4, tmp_path) == found
+
+
+def test_the_files_that_are_linted_alone_lie_in_the_project(tmp_path: Path) -> None:
+    tree = tmp_path / "thing==1"
+    (tree / "thing").mkdir(parents=True)
+    (tree / "thing/first.py").write_text("import torch\n\nx = torch.tensor(1)\n")
+    (tree / ".complete").touch()
+    assert bench.fetch("thing==1", tmp_path) == tree
+    # Its own top: what the index covers.
+    assert (tree / ".git").exists()
+    todo = bench.commands(tree, tmp_path / "bin", tmp_path)
+    assert {path.name for path in (tree / "thing").iterdir()} == {
+        "first.py",
+        "h2dlint_bench_candidate.py",
+        "h2dlint_bench_none.py",
+    }
+    for name, file in (
+        ("h2dlint, one file changed", "first.py"),
+        ("h2dlint, a file with a candidate", "h2dlint_bench_candidate.py"),
+        ("h2dlint, a file without a candidate", "h2dlint_bench_none.py"),
+    ):
+        before = (tree / "thing" / file).read_text()
+        change = todo[name].before
+        assert change is not None
+        change()
+        after = (tree / "thing" / file).read_text()
+        assert after != before
+        assert after.startswith(before)
+        assert "--no-cache" not in todo[name].line
