@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import os
 import stat
-import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from h2dlint.engine.config import root_without_config
+from h2dlint.engine.faults import guarded, one_line
 from h2dlint.engine.files import Discovery, SourceFile
 from h2dlint.engine.memory import rare_collections
 from h2dlint.engine.plan import Plan, RuleSet, installed_rules, plan_for
@@ -263,7 +263,7 @@ def _check(
         found = rules.check_module(source, place, chosen, options_for(settings, location), within)
         return [replace(finding, path=path) for finding in found]
 
-    return _guarded(source, path, check)
+    return guarded(source, path, check)
 
 
 def project_top(location: Path, settings: Settings, seen: dict[str, bool] | None = None) -> Path:
@@ -301,53 +301,8 @@ def _parse_error(source: SourceText, path: str) -> FileError | None:
         ast.parse(source.text)
         return []
 
-    found = _guarded(source, path, parse)
+    found = guarded(source, path, parse)
     return found if isinstance(found, FileError) else None
-
-
-def _guarded(source: SourceText, path: str, run: Callable[[], list[Finding]]) -> list[Finding] | FileError:
-    """Run over a file; what is raised becomes an error of the file."""
-    null = source.text.find("\0")
-    if null >= 0:
-        # Said here because CPython says it as a ValueError, without a line, before 3.12.
-        line = source.text.count("\n", 0, null) + 1
-        return FileError(path, line, ErrorKind.SYNTAX, "source code cannot contain null bytes")
-    try:
-        with quiet():
-            return run()
-    except SyntaxError as error:
-        return FileError(path, error.lineno or None, ErrorKind.SYNTAX, error.msg or "invalid syntax")
-    except UnicodeEncodeError as error:
-        return FileError(path, None, ErrorKind.ENCODING, one_line(error))
-    except (RecursionError, MemoryError) as error:
-        if _raised_by_parser(error):
-            return FileError(path, None, ErrorKind.SYNTAX, "nested too deeply for the parser")
-        return internal_error(path, error)
-    except Exception as error:
-        return internal_error(path, error)
-
-
-def _raised_by_parser(error: BaseException) -> bool:
-    """Whether the innermost Python frame is that of ``ast.parse``: the file is at fault, not a rule."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return bool(frames) and frames[-1].filename == ast.__file__ and frames[-1].name == "parse"
-
-
-def internal_error(path: str, error: BaseException, line: int | None = None) -> FileError:
-    """A fault of h2dlint: the type and text of an exception and the innermost frame of ours."""
-    place = ""
-    for frame, number in traceback.walk_tb(error.__traceback__):
-        module = frame.f_globals.get("__name__", "")
-        if module == "h2dlint" or module.startswith("h2dlint."):
-            place = f" (in {module}:{number}, {frame.f_code.co_name})"
-    text = one_line(error)
-    message = f"{type(error).__name__}{': ' if text else ''}{text}{place}"
-    return FileError(path, line, ErrorKind.INTERNAL, message)
-
-
-def one_line(error: BaseException) -> str:
-    """The text of an exception on one line."""
-    return " ".join(str(error).split())
 
 
 def _distinct(findings: Iterable[Finding]) -> list[Finding]:

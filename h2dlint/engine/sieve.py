@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from h2dlint.engine.results import FileResult, Hidden, Report, Silenced
 from h2dlint.model import Finding
-from h2dlint.syntax.source import DecodeError, SourceText
+from h2dlint.syntax.source import DecodeError, SourceText, read_source
 
 if TYPE_CHECKING:
     from h2dlint.engine.baseline import Baseline
@@ -60,7 +60,14 @@ class Sieve:
 
     def _touched(self, result: FileResult, location: Path, before: bytes, now: bytes) -> FileResult:
         assert self.changes is not None
-        touches = self.changes.of(location, before, now)
+        changed, cells = self.changes.of(location, before, now), result.cells
+
+        def touches(first: int, last: int) -> bool:
+            # Git knows the lines of a notebook's file, and findings those of its code.
+            return (
+                changed(first, last) if cells is None else changed(cells.in_file(first), cells.in_file(last))
+            )
+
         kept = tuple(finding for finding in result.findings if touches(*lines(finding)))
         silenced = tuple(each for each in result.silenced if touches(*lines(each.finding)))
         left_out = result.hidden.unchanged + len(result.findings) - len(kept)
@@ -87,7 +94,9 @@ def sift_report(report: Report, sieve: Sieve, places: Mapping[str, Path]) -> Rep
     broken = {error.path for error in report.errors}
     for path in sorted(places.keys() - broken):
         data = _read(places[path]) if path in found or path in quiet else b""
-        result = FileResult(path, found.get(path, ()), silenced=quiet.get(path, ()))
+        result = FileResult(
+            path, found.get(path, ()), silenced=quiet.get(path, ()), cells=report.notebooks.get(path)
+        )
         result = sieve.of(places[path], data)(result, data)
         findings += result.findings
         silenced += result.silenced
@@ -115,6 +124,6 @@ def _read(location: Path) -> bytes:
 def decoded(path: str, data: bytes) -> SourceText | None:
     """The text of a file, if it is one."""
     try:
-        return SourceText.from_bytes(data)
+        return read_source(path, data)
     except DecodeError:
         return None

@@ -11,7 +11,7 @@ from h2dlint.model import Applicability, Cells, Edit, Finding, Fix, Span
 from h2dlint.syntax.source import SourceText
 
 if TYPE_CHECKING:
-    from h2dlint.engine.results import Report
+    from h2dlint.engine.results import Report, Silenced
 
 _LINES = re.compile(r"\b(?:lines|line) (\d+(?:, \d+)*)")
 
@@ -26,6 +26,7 @@ def in_cells(report: Report) -> Report:
         findings=tuple(_in_cell(f, cells[f.path]) if f.path in cells else f for f in report.findings),
         errors=tuple(_placed(e, cells) for e in report.errors),
         notes=tuple(_placed(n, cells) for n in report.notes),
+        silenced=_silenced(report, _in_cell),
         notebooks={},
     )
 
@@ -48,6 +49,7 @@ def in_file(report: Report) -> Report:
         notes=tuple(
             replace(n, line=cells[n.path].in_file(n.line)) if n.path in cells else n for n in report.notes
         ),
+        silenced=_silenced(report, _in_raw),
         notebooks={},
     )
 
@@ -64,6 +66,17 @@ def cell_source(source: SourceText, cell: int | None) -> SourceText:
     if cell is None or source.cells is None:
         return source
     return SourceText(source.cell_text(cell))
+
+
+def _silenced(report: Report, moved: Callable[[Finding, Cells], Finding]) -> tuple[Silenced, ...]:
+    """What is silenced, with its findings moved as those that are shown."""
+    cells = report.notebooks
+    return tuple(
+        replace(each, finding=moved(each.finding, cells[each.finding.path]))
+        if each.finding.path in cells
+        else each
+        for each in report.silenced
+    )
 
 
 def _placed(what: Any, cells: Mapping[str, Cells]) -> Any:

@@ -101,7 +101,7 @@ class Trust:
         function = record.function
         while function is not None and function.parent is not None and function.owner is None:
             function = function.parent
-        if function is not None and function.short == "forward":
+        if function is not None and function.owner is not None and function.short == "forward":
             return function.name
         reached = _FORWARD.search(module.context(record)[1])
         return reached.group() if reached is not None else ""

@@ -72,7 +72,7 @@ def test_diff_is_by_cell_and_a_patch_is_of_the_file(project: Project) -> None:
     assert project.read("a.ipynb") == THREE
     project("fix", "--patch", "out.patch", "a.ipynb")
     patch = project.read("out.patch")
-    assert patch.startswith("--- a.ipynb\n+++ a.ipynb\n")
+    assert patch.startswith("--- a/a.ipynb\n+++ b/a.ipynb\n")
     assert '-    "slow(x)"\n+    "fast(x)"\n' in patch
 
 

@@ -16,7 +16,7 @@ from pygls.uris import to_fs_path
 
 from h2dlint import __version__
 from h2dlint.engine.errors import ConfigError
-from h2dlint.engine.runner import internal_error
+from h2dlint.engine.faults import internal_error
 from h2dlint.engine.settings import Settings
 from h2dlint.integrations.server import buffers
 from h2dlint.integrations.server.answers import diagnostics

@@ -1,0 +1,56 @@
+"""What goes wrong with a file, as an error of that file."""
+
+from __future__ import annotations
+
+import ast
+import traceback
+from collections.abc import Callable
+
+from h2dlint.engine.quiet import quiet
+from h2dlint.model import ErrorKind, FileError, Finding
+from h2dlint.syntax.source import SourceText
+
+
+def guarded(source: SourceText, path: str, run: Callable[[], list[Finding]]) -> list[Finding] | FileError:
+    """Run over a file; what is raised becomes an error of the file."""
+    null = source.text.find("\0")
+    if null >= 0:
+        # Said here because CPython says it as a ValueError, without a line, before 3.12.
+        line = source.text.count("\n", 0, null) + 1
+        return FileError(path, line, ErrorKind.SYNTAX, "source code cannot contain null bytes")
+    try:
+        with quiet():
+            return run()
+    except SyntaxError as error:
+        return FileError(path, error.lineno or None, ErrorKind.SYNTAX, error.msg or "invalid syntax")
+    except UnicodeEncodeError as error:
+        return FileError(path, None, ErrorKind.ENCODING, one_line(error))
+    except (RecursionError, MemoryError) as error:
+        if _raised_by_parser(error):
+            return FileError(path, None, ErrorKind.SYNTAX, "nested too deeply for the parser")
+        return internal_error(path, error)
+    except Exception as error:
+        return internal_error(path, error)
+
+
+def _raised_by_parser(error: BaseException) -> bool:
+    """Whether the innermost Python frame is that of ``ast.parse``: the file is at fault, not a rule."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and frames[-1].filename == ast.__file__ and frames[-1].name == "parse"
+
+
+def internal_error(path: str, error: BaseException, line: int | None = None) -> FileError:
+    """A fault of h2dlint: the type and text of an exception and the innermost frame of ours."""
+    place = ""
+    for frame, number in traceback.walk_tb(error.__traceback__):
+        module = frame.f_globals.get("__name__", "")
+        if module == "h2dlint" or module.startswith("h2dlint."):
+            place = f" (in {module}:{number}, {frame.f_code.co_name})"
+    text = one_line(error)
+    message = f"{type(error).__name__}{': ' if text else ''}{text}{place}"
+    return FileError(path, line, ErrorKind.INTERNAL, message)
+
+
+def one_line(error: BaseException) -> str:
+    """The text of an exception on one line."""
+    return " ".join(str(error).split())
