@@ -15,6 +15,7 @@ import click
 
 from h2dlint.cli import adoption, terminal
 from h2dlint.cli.base import Exit, Failure
+from h2dlint.cli.measuring import EVERYTHING, read_trace, traced
 from h2dlint.cli.options import overrides
 from h2dlint.cli.progress import ProgressBar
 from h2dlint.cli.verbose import explain_run, rule_names, settings_text
@@ -35,7 +36,6 @@ from h2dlint.syntax.source import DecodeError, SourceText, read_source
 
 if TYPE_CHECKING:
     from h2dlint.engine.fixing import FixOutcome
-    from h2dlint.runtime.traces import Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ def run(job: Job) -> int:
         terminal.Output().write([settings_text(settings)])
         return Exit.CLEAN
     _reporter(job, settings)
-    trace = _read_trace(job)
+    trace = read_trace(job.trace)
     if job.stdin:
         from h2dlint.cli.stdin import run_stdin
 
@@ -139,7 +139,13 @@ def run(job: Job) -> int:
     sieve, baselines = adoption.make_sieve(job, settings, found)
     places = {file.path: file.location for file in found.files}
     try:
-        report, outcomes = _verdict(job, found, settings, sieve)
+        # What held the host is shown, however cold the code is taken to be: filtered when it is known what did.
+        asked = (
+            settings
+            if trace is None
+            else _settings(replace(job, overrides={**job.overrides, **EVERYTHING}), cwd)
+        )
+        report, outcomes = _verdict(job, found, asked, sieve)
         if sieve is not None and not (job.fixing or job.dry):
             report = sift_report(report, sieve, places)
     except ConfigError as error:
@@ -153,7 +159,7 @@ def run(job: Job) -> int:
         return status
     unreported = None
     if trace is not None:
-        report, unreported = _traced(report, trace, places)
+        report, unreported = traced(report, trace, places, settings)
     if job.verbose:
         explain_run(report, settings, time.monotonic() - begin)
     say_errors(report, quiet=job.quiet)
@@ -170,34 +176,6 @@ def _settings(job: Job, cwd: Path) -> Settings:
         return load_settings(paths, cwd, job.config, job.isolated, job.overrides)
     except ConfigError as error:
         raise Failure(str(error)) from error
-
-
-def _read_trace(job: Job) -> Trace | None:
-    if not job.trace:
-        return None
-    from h2dlint.runtime.reading import read_all
-    from h2dlint.runtime.traces import TraceError
-
-    try:
-        return read_all(job.trace)
-    except TraceError as error:
-        raise Failure(str(error)) from error
-
-
-def _traced(report: Report, trace: Trace, places: Mapping[str, Path]) -> tuple[Report, Unreported]:
-    """The report with what the trace says of each finding, and what it says of no finding."""
-    from h2dlint.runtime.matching import join
-
-    joined = join(report.findings, trace, places)
-    missed = [
-        checked or site.frame is None
-        for site, owners, checked in zip(trace.sites, joined.owners, joined.checked, strict=True)
-        if site.stalls and not owners
-    ]
-    notes = tuple(sorted({*report.notes, *joined.notes}))
-    return replace(report, findings=joined.findings, notes=notes), Unreported(
-        len(missed), missed.count(False)
-    )
 
 
 def _reporter(job: Job, settings: Settings) -> type[Reporter]:

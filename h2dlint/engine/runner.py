@@ -334,7 +334,7 @@ def _sort_out(
     hidden: Counter[str] = Counter()
     shown: list[Finding] = []
     for finding in verdict.kept:
-        reason = _hides(settings, finding)
+        reason = hides(settings, finding)
         if reason is None:
             shown.append(finding)
         else:
@@ -349,13 +349,13 @@ def _sort_out(
         silenced=tuple(
             Silenced(finding, verdict.suppressions[number])
             for finding, number in verdict.suppressed
-            if _hides(settings, finding) is None
+            if hides(settings, finding) is None
         ),
     )
 
 
-def _hides(settings: Settings, finding: Finding) -> str | None:
-    """Which filter leaves a finding out."""
+def hides(settings: Settings, finding: Finding) -> str | None:
+    """Which filter leaves a finding out, as ``Hidden`` names it; ``None`` if it is shown."""
     if finding.context is Context.COLD and not settings.cold:
         return "cold"
     return "low_confidence" if finding.confidence < settings.min_confidence else None

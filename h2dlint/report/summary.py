@@ -96,7 +96,7 @@ def _traced(report: Report, view: View) -> Iterator[str]:
     if sites:
         verb = "is" if sites == 1 else "are"
         where = f", {unchecked} of them in files not checked or not as they were traced" if unchecked else ""
-        more = "h2dlint trace lists those that it records; --cold and --min-confidence low may report more"
+        more = "h2dlint trace lists those that it records"
         yield f"{_plural(sites, 'blocking site')} {verb} not reported{where} ({more}).\n"
 
 

@@ -125,13 +125,12 @@ def test_what_held_longest_comes_first_and_json_stays_in_path_order() -> None:
         (Unreported(), ""),
         (
             Unreported(1),
-            "1 blocking site is not reported (h2dlint trace lists those that it records; --cold and "
-            "--min-confidence low may report more).\n",
+            "1 blocking site is not reported (h2dlint trace lists those that it records).\n",
         ),
         (
             Unreported(3, 2),
             "3 blocking sites are not reported, 2 of them in files not checked or not as they were traced "
-            "(h2dlint trace lists those that it records; --cold and --min-confidence low may report more).\n",
+            "(h2dlint trace lists those that it records).\n",
         ),
     ],
 )
