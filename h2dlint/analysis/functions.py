@@ -66,6 +66,8 @@ class Functions(Statements):
         scratch, self._scratch = self._scratch, {}
         try:
             self._bind_parameters(function, call, bound, frame)
+            # What the parameters made run may have had the body dropped.
+            function.load()
             end = self.block(function.node.body, frame)
             if frame.nested:
                 self._run_nested(frame)

@@ -15,6 +15,7 @@ from h2dlint.engine.graphs import Graphs, questions
 from h2dlint.engine.ledger import Ledger, Seen, digest, signature
 from h2dlint.engine.results import FileResult
 from h2dlint.engine.runner import lint_source, project_top, read_file
+from h2dlint.engine.screen import NEEDED
 from h2dlint.engine.settings import Settings
 from h2dlint.model import FileError
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+FEW = 8
+"""Up to so many files are looked at before the cache is, which holds the verdicts on all files of a project."""
 MANY = 100
 """Files of a project from which on its call graph is made before the work is shared, and not by each worker."""
 
@@ -66,16 +69,19 @@ class _Batch:
         self._done = 0
         self._ledger: Ledger | None = None
         self._cache: Cache | None = None
-        if folder is not None:
-            self._ledger = Ledger()
-            self._graphs = Graphs(folder, version(), self._ledger)
-            self._cache = Cache(folder, settings, self._graphs)
+        self._folder = folder
         self._tops: dict[tuple[Settings, str], str] = {}
         self._looked: dict[str, bool] = {}
 
     def run(self, jobs: int) -> list[FileResult]:
+        plain = self._without_cache()
+        if plain is not None:
+            return plain
         known: dict[int, FileResult] = {}
-        if self._cache is not None:
+        if self._folder is not None:
+            self._ledger = Ledger()
+            self._graphs = Graphs(self._folder, version(), self._ledger)
+            self._cache = Cache(self._folder, self._settings, self._graphs)
             for number, file in enumerate(self._files):
                 found = self._cache.find(file, self._top(file))
                 if found is not None:
@@ -88,6 +94,20 @@ class _Batch:
             self._save(todo, fresh, {str(self._files[number].location) for number in known})
         results = iter([outcome[0] for outcome in fresh])
         return [known[n] if n in known else next(results) for n in range(len(self._files))]
+
+    def _without_cache(self) -> list[FileResult] | None:
+        """Verdicts on a few files of which none can hold a finding: reading the cache would take longer than that."""
+        if self._folder is None or len(self._files) > FEW:
+            return None
+        texts = [data for data in map(read_file, self._files) if isinstance(data, bytes)]
+        if len(texts) < len(self._files) or any(NEEDED in data for data in texts):
+            return None
+        results: list[FileResult] = []
+        for file, data in zip(self._files, texts, strict=True):
+            settings = file.settings or self._settings
+            results.append(lint_source(file.path, data, settings, location=file.location))
+            self._tell(1)
+        return results
 
     def _tell(self, more: int) -> None:
         self._done += more

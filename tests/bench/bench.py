@@ -184,9 +184,13 @@ def ratios(commands: dict[str, Command], asked: Sequence[tuple[str, str, str, fl
 
 
 def part(tree: Path, share: int, build: Path = BUILD) -> Path:
-    """A copy of every ``share``-th package of a tree, by size: about as many lines as a share of the whole."""
+    """A copy of every ``share``-th file of a tree, as a project of its own: about that share of its lines.
+
+    Of the imports in it only as large a share leads somewhere, so there is also less to follow for each line.
+    """
     target = build / f"part-{share}"
-    if target.exists():
+    (target / ".git").mkdir(parents=True, exist_ok=True)
+    if len(list(target.iterdir())) > 1:
         return target
     for index, path in enumerate(sorted(tree.rglob("*.py"))):
         if index % share == 0:

@@ -190,10 +190,10 @@ def test_files_written_shortly_before_are_read_again(
 
 def test_a_run_on_some_files_keeps_the_verdicts_on_others(lint: Lint, project: Path) -> None:
     lint(EVERY)
-    lint([], paths=["pkg/other.py"])
+    lint([], paths=["pkg/main.py"])
     lint([])
-    (project / "pkg/other.py").write_text("import sys\n")
-    lint(["pkg/other.py"], paths=["pkg/other.py"])
+    (project / "pkg/main.py").write_text(MAIN + "\n\nMORE = 1\n")
+    lint(["pkg/main.py"], paths=["pkg/main.py"])
     lint([])
 
 
@@ -203,7 +203,8 @@ def test_a_run_on_some_files_keeps_no_verdict_that_they_change(lint: Lint, proje
     lint(["pkg/helper.py"], paths=["pkg/helper.py"])
     lint(["pkg/main.py"])
     (project / "pkg/other.py").write_text(
-        "from pkg.main import upload, _private\n\n\ndef forward(xs):\n    return [upload(x) for x in xs]\n"
+        "import torch\nfrom pkg.main import upload, _private\n\n\n"
+        "def forward(xs):\n    return [upload(x) for x in xs]\n"
     )
     lint(["pkg/other.py"], paths=["pkg/other.py"])
     lint(["pkg/main.py"])
@@ -317,3 +318,12 @@ def test_the_cache_is_ignored_by_git_and_removed_as_a_whole(lint: Lint, tmp_path
     assert [path.name for path in folder.iterdir()] == ["mine.txt"]
     assert not remove(folder)
     assert not remove(tmp_path / "nowhere")
+
+
+def test_a_file_without_a_word_of_torch_needs_no_cache(lint: Lint, project: Path, tmp_path: Path) -> None:
+    lint(fresh=["pkg/other.py"], paths=["pkg/other.py"])
+    assert not (tmp_path / "cache").exists()
+    (project / "pkg/other.py").write_text("def (:\n")
+    assert lint(fresh=["pkg/other.py"], paths=["pkg/other.py"]).errors
+    lint(fresh=["pkg/main.py", "pkg/other.py"], paths=["pkg/other.py", "pkg/main.py"])
+    assert (tmp_path / "cache").exists()

@@ -243,13 +243,17 @@ def test_a_file_that_was_fixed_is_seen_as_it_was(tmp_path: Path) -> None:
 
 
 def test_the_collector_is_left_as_it_was(tmp_path: Path) -> None:
-    # What a command of another test set for the whole process.
-    gc.set_threshold(700, 10, 10)
-    before = gc.get_threshold()
-    seen: list[tuple[int, int, int]] = []
-    (tmp_path / "a.py").write_text(HEAD)
-    lint_files(
-        [SourceFile("a.py", tmp_path / "a.py")], PLAIN, lambda done, all: seen.append(gc.get_threshold())
-    )
-    assert gc.get_threshold() == before
-    assert seen[0][0] > before[0]
+    found = gc.get_threshold()
+    before = (700, 10, 10)
+    # The command line leaves it raised, as its process ends.
+    gc.set_threshold(*before)
+    try:
+        seen: list[tuple[int, int, int]] = []
+        (tmp_path / "a.py").write_text(HEAD)
+        lint_files(
+            [SourceFile("a.py", tmp_path / "a.py")], PLAIN, lambda done, all: seen.append(gc.get_threshold())
+        )
+        assert gc.get_threshold() == before
+        assert seen[0][0] > before[0]
+    finally:
+        gc.set_threshold(*found)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from h2dlint.analysis.bodies import Bodies
+from h2dlint.analysis.outline import FunctionInfo
 from h2dlint.engine import cache as caching
 from h2dlint.engine import runner
 from h2dlint.engine.config import load_settings
@@ -93,6 +95,22 @@ def test_the_screen_hides_nothing(tree: Path, monkeypatch: pytest.MonkeyPatch) -
     assert findings(tree) == screened
     assert len(screened) > 200
     assert any(b"torch" not in data for data in looked)
+
+
+def test_bodies_that_are_dropped_are_parsed_again(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = findings(tree)
+    dropped: list[str] = []
+    drop = Bodies.drop
+
+    def noted(bodies: Bodies, function: FunctionInfo) -> None:
+        dropped.append(function.name)
+        drop(bodies, function)
+
+    monkeypatch.setattr(Bodies, "drop", noted)
+    monkeypatch.setattr("h2dlint.analysis.bodies.MAX_LINES", 0)
+    assert findings(tree) == kept
+    # Also while they are asked for again.
+    assert len(dropped) > len(set(dropped)) > 1
 
 
 def run(tree: Path, jobs: str, cache: str, *paths: str, seed: str = "0") -> tuple[int, list[str]]:
