@@ -58,7 +58,7 @@ demo: $(VENV)/.run
 	@$(BIN)/h2dlint fix --unsafe-fixes --diff $(REFERENCE) || test $$? -eq 1
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 $(TESTS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check --cache-dir build/ruff .
