@@ -42,6 +42,8 @@ def watch(job: Job) -> int:
         raise Failure("--watch cannot be used with standard input")
     if job.show_files or job.show_settings:
         raise Failure("--watch cannot be used with --show-files or --show-settings")
+    if job.write_baseline is not None or job.add_noqa is not None:
+        raise Failure("--watch cannot be used with --write-baseline or --add-noqa")
     if find_spec("watchfiles") is None:
         raise Failure('watchfiles is not installed; --watch needs: pip install "h2dlint[watch]"')
     places = [Path(path).resolve() for path in job.paths or (".",)]
