@@ -13,6 +13,7 @@ import click
 
 from h2dlint.cli import terminal
 from h2dlint.cli.base import Exit, Failure
+from h2dlint.engine.cache import FOLDER
 from h2dlint.engine.config import FILE_NAMES
 from h2dlint.engine.files import SUFFIXES
 from h2dlint.engine.settings import DEFAULT_EXCLUDE
@@ -94,6 +95,7 @@ def _filter(places: list[Path], output: Path | None) -> Callable[[Change, str], 
         if path in places:
             return True
         within = [path.relative_to(place) for place in places if place in path.parents]
-        return any(not set(inside.parts) & set(DEFAULT_EXCLUDE) for inside in within)
+        # The cache gets a .gitignore of its own when the first check makes it.
+        return any(not set(inside.parts) & {*DEFAULT_EXCLUDE, FOLDER} for inside in within)
 
     return wanted
