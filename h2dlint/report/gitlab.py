@@ -47,7 +47,9 @@ class GitlabReporter(Reporter):
         yield json.dumps(issues, indent=2, ensure_ascii=True) + "\n"
 
     def _place(self, path: str, line: int, end: int) -> dict[str, Any]:
-        return {"path": shown_path(path, self.view), "lines": {"begin": line, "end": end}}
+        # A name that is not UTF-8 has no spelling in JSON; half a surrogate pair would cost the whole report.
+        name = shown_path(path, self.view).encode("utf-8", "backslashreplace").decode("utf-8")
+        return {"path": name, "lines": {"begin": line, "end": end}}
 
 
 def _issue(check: str, text: str, fingerprint: str, severity: str, place: dict[str, Any]) -> dict[str, Any]:

@@ -116,7 +116,9 @@ def test_gitlab_issues(report: Report) -> None:
     issues = gitlab(report)
     assert len(issues) == len(report.findings) + len(report.errors)
     paths = [finding.path for finding in report.findings] + [error.path for error in report.errors]
-    assert [issue["location"]["path"] for issue in issues] == paths
+    # A name that is not UTF-8 is spelled out: strict parsers refuse a document with half a surrogate pair.
+    shown = [path.encode("utf-8", "backslashreplace").decode() for path in paths]
+    assert [issue["location"]["path"] for issue in issues] == shown
 
 
 def test_gitlab_fingerprints_know_no_lines() -> None:
