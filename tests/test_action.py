@@ -96,7 +96,10 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "h2dlint-venv" / "bin").mkdir(parents=True)
     program = tmp_path / "h2dlint-venv" / "bin" / "h2dlint"
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m h2dlint "$@"\n', encoding="utf-8")
-    program.chmod(0o755)
+    python = program.with_name("python")
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
+    for each in (program, python):
+        each.chmod(0o755)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     return tmp_path
 
@@ -123,6 +126,30 @@ def test_sarif_is_written_beside_the_annotations(runner: Path) -> None:
     document = json.loads(Path(outputs["sarif-file"]).read_text(encoding="utf-8"))
     assert len(document["runs"][0]["results"]) == 1
     assert document["runs"][0]["invocations"][0]["executionSuccessful"] is False
+
+
+@needs_bash
+def test_what_is_accepted_is_no_alert(runner: Path) -> None:
+    again = "    return x + torch.tensor(lens, device=x.device)  # noqa: HTD101\n"
+    (runner / "repo" / "src" / "step.py").write_text(FINDING.replace("    return", "    y =") + again)
+    done, outputs = run_step("Run h2dlint", runner, paths="src", fail="false", sarif="true", temp=str(runner))
+    assert done.returncode == 0, done.stderr
+    document = json.loads(Path(outputs["sarif-file"]).read_text(encoding="utf-8"))
+    regions = [
+        each["locations"][0]["physicalLocation"]["region"]["startLine"]
+        for each in document["runs"][0]["results"]
+    ]
+    assert regions == [5]
+
+
+@needs_bash
+def test_the_report_of_an_earlier_step_is_not_sent_again(runner: Path) -> None:
+    (runner / "h2dlint.sarif").write_text("{}", encoding="utf-8")
+    done, outputs = run_step(
+        "Run h2dlint", runner, args="--baseline none.json", paths="src", sarif="true", temp=str(runner)
+    )
+    assert done.returncode == 2
+    assert outputs == {"exit-status": "2"}
 
 
 @needs_bash

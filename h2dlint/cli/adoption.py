@@ -39,7 +39,11 @@ def check_options(job: Job) -> None:
     if job.write_baseline and job.add_noqa is not None:
         raise click.UsageError("--write-baseline and --add-noqa cannot be used together")
     others = {"--fix": job.fix, "--diff": job.dry, "--trace": bool(job.trace), "standard input": job.stdin}
-    others["--statistics"] = job.statistics
+    others |= {
+        "--statistics": job.statistics,
+        "--show-files": job.show_files,
+        "--show-settings": job.show_settings,
+    }
     if job.write_baseline:
         others |= {"--diff-only": job.diff_only is not None, "--baseline": "baseline" in job.overrides}
     for name, given in others.items():
@@ -161,7 +165,9 @@ def write_baseline(job: Job, report: Report, found: Discovery, sources: Sources,
     places = {file.path: file.location for file in found.files if file.path not in failed}
     try:
         old = Baseline.read(path) if path.exists() else Baseline(path)
-        new = old.taking(report.findings, sources, places)
+        # What the command line did not let be found is not gone; what is goes when a whole run sees it.
+        narrowed = bool(_NARROWING & job.overrides.keys())
+        new = old.taking(report.findings, sources, places, narrowed)
         path.parent.mkdir(parents=True, exist_ok=True)
         _replace(path, new.to_bytes())
     except ConfigError as error:
@@ -170,7 +176,8 @@ def write_baseline(job: Job, report: Report, found: Discovery, sources: Sources,
         raise Failure(f"cannot write {path}: {error.strerror or error}") from error
     if not job.quiet:
         kept = len(new) - len(report.findings)
-        more = f" (and kept {kept} of files that were not checked)" if kept else ""
+        what = "that this run did not look for" if narrowed else "of files that were not checked"
+        more = f" (and kept {kept} {what})" if kept else ""
         terminal.say(f"Wrote {_findings(len(report.findings))}{more} to {_shown(path, cwd)}.")
     return Exit.FAILED if report.errors else Exit.CLEAN
 

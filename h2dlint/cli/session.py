@@ -238,12 +238,12 @@ def _file_sources(places: Mapping[str, Path]) -> Sources:
 
 
 def say_errors(report: Report, quiet: bool = False) -> None:
-    """Print errors, and warnings unless ``quiet``, to standard error."""
+    """Print errors, and warnings, to standard error; ``quiet`` leaves out those that do not fail the run."""
     told = in_cells(report)
     for error in told.errors:
         terminal.error(f"{place(error.path, error.line, error.cell)}: {error.message}")
-    if not quiet:
-        for note in told.notes:
+    for note in told.notes:
+        if note.counts or not quiet:
             terminal.warn(f"{place(note.path, note.line, note.cell)}: {note.message}")
 
 

@@ -13,6 +13,7 @@ import click
 
 from h2dlint.cli import terminal
 from h2dlint.cli.base import Exit, Failure
+from h2dlint.engine.cache import FOLDER
 from h2dlint.engine.config import FILE_NAMES
 from h2dlint.engine.files import SUFFIXES
 from h2dlint.engine.settings import DEFAULT_EXCLUDE
@@ -42,6 +43,8 @@ def watch(job: Job) -> int:
         raise Failure("--watch cannot be used with standard input")
     if job.show_files or job.show_settings:
         raise Failure("--watch cannot be used with --show-files or --show-settings")
+    if job.write_baseline is not None or job.add_noqa is not None:
+        raise Failure("--watch cannot be used with --write-baseline or --add-noqa")
     if find_spec("watchfiles") is None:
         raise Failure('watchfiles is not installed; --watch needs: pip install "h2dlint[watch]"')
     places = [Path(path).resolve() for path in job.paths or (".",)]
@@ -92,6 +95,7 @@ def _filter(places: list[Path], output: Path | None) -> Callable[[Change, str], 
         if path in places:
             return True
         within = [path.relative_to(place) for place in places if place in path.parents]
-        return any(not set(inside.parts) & set(DEFAULT_EXCLUDE) for inside in within)
+        # The cache gets a .gitignore of its own when the first check makes it.
+        return any(not set(inside.parts) & {*DEFAULT_EXCLUDE, FOLDER} for inside in within)
 
     return wanted

@@ -143,19 +143,29 @@ class Baseline:
                 entries[name] = left
         return Baseline(self.path, entries), gone
 
-    def taking(self, findings: Iterable[Finding], source: Source, places: Places) -> Baseline:
+    def taking(
+        self, findings: Iterable[Finding], source: Source, places: Places, narrowed: bool = False
+    ) -> Baseline:
         """A baseline of findings, with what this one says of files that were not checked.
 
         Args:
             findings: to be known.
             source: path of a finding to the text that it is in.
             places: path as reports show it to location, of every file that was checked.
+            narrowed: not everything was looked for; what this baseline says of the files that were checked stays too.
         """
         checked = {self._name(location) for location in places.values()}
         entries = {name: known for name, known in self.entries.items() if name not in checked}
         for finding in findings:
             name = self._name(places[finding.path])
             entries.setdefault(name, Counter())[entry_of(finding, source(finding.path))] += 1
+        if narrowed:
+            for name in checked & self.entries.keys():
+                now = entries.setdefault(name, Counter())
+                stored = {_loose(entry): entry for entry in now}
+                for entry, count in self.entries[name].items():
+                    same = stored.get(_loose(entry), entry)
+                    now[same] = max(now[same], count)
         return Baseline(self.path, entries)
 
     def __len__(self) -> int:

@@ -7,10 +7,11 @@ import os
 import re
 import subprocess
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from h2dlint.engine.changed_text import text_diff, unusual
 from h2dlint.engine.errors import ConfigError
 
 _HUNK = re.compile(rb"@@ -\d+(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
@@ -124,9 +125,23 @@ def changes_since(revision: str, folder: Path, environment: Mapping[str, str] | 
         "--",
     )
     files = parse_diff(diff)
+    files.update(_on_disk(git, base, top))
     untracked = git("ls-files", "--others", "--exclude-standard", "-z")
     files.update((os.fsdecode(name), EVERYTHING) for name in untracked.split(b"\0") if name)
     return Changes(top, files, revision)
+
+
+def _on_disk(git: _Git, base: str, top: Path) -> Iterator[tuple[str, Lines]]:
+    """Changed lines of the files that git compares in another form than that on the disk."""
+    for new, old in unusual(git, base).items():
+        name = os.fsdecode(new)
+        try:
+            now = (top / name).read_bytes()
+        except OSError:
+            continue
+        diff = text_diff(git, base, os.fsdecode(old), now)
+        lines = EVERYTHING if diff is None else next(iter(parse_diff(diff).values()), Lines())
+        yield name, lines
 
 
 def parse_diff(diff: bytes) -> dict[str, Lines]:
@@ -210,12 +225,16 @@ class _Git:
         self._folder = folder
         self._environment = environment
 
-    def __call__(self, *arguments: str, fails: bool = False) -> bytes:
+    def __call__(
+        self, *arguments: str, fails: bool = False, differs: bool = False, given: bytes | None = None
+    ) -> bytes:
         """What it prints.
 
         Args:
             arguments: of git.
             fails: a failure is an answer too, an empty one.
+            differs: exit status 1 says that two files differ.
+            given: standard input.
 
         Raises:
             ConfigError: it cannot be run, or fails.
@@ -223,10 +242,12 @@ class _Git:
         command = ("git", "-C", os.fspath(self._folder), *arguments)
         try:
             done = subprocess.run(
-                command, env=self._environment, stdin=subprocess.DEVNULL, capture_output=True, check=False
+                command, env=self._environment, input=given or b"", capture_output=True, check=False
             )
         except (OSError, ValueError) as error:
             raise ConfigError(f"--diff-only: git cannot be run: {error}") from error
+        if differs and done.returncode == 1:
+            return done.stdout
         if done.returncode and not fails:
             said = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]
             raise ConfigError(f"--diff-only: git: {said[0]}")

@@ -11,7 +11,7 @@ import ast
 import io
 import re
 import tokenize
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from h2dlint.engine.directives import Directive, Kind, read_directives
@@ -110,7 +110,7 @@ def _line_for(finding: Finding, places: _Places) -> int | None:
     return next(iter(later or reversed(every)), None)
 
 
-def _comment(comment: str, codes: Iterable[str], reason: str, require_reason: bool) -> str:
+def _comment(comment: str, codes: Sequence[str], reason: str, require_reason: bool) -> str:
     """A comment that silences some codes, and says what the given one said."""
     listed = ", ".join(codes)
     because = f" {'# ' if _CODE_FIRST.match(reason) else ''}{reason}" if reason else ""
@@ -119,7 +119,9 @@ def _comment(comment: str, codes: Iterable[str], reason: str, require_reason: bo
     match = _NOQA.search(comment)
     if match is not None:
         end = match.start(1) + len(match[1].rstrip(" \t,"))
-        merged = f"{comment[:end]}, {listed}"
+        # A code that is there lacks a reason only.
+        there = set(re.split(r"[\s,]+", match[1]))
+        merged = ", ".join([comment[:end], *(code for code in codes if code not in there)])
         rest = comment[end:]
         options += [f"{merged}{because}{rest}"] if not rest.strip() else [f"{merged}{rest}"]
     else:

@@ -12,7 +12,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from h2dlint.engine.results import FileResult, Hidden, Report, Silenced
+from h2dlint.engine.results import FileResult, Hidden, Note, Report, Silenced
 from h2dlint.model import Finding
 from h2dlint.syntax.source import DecodeError, SourceText, read_source
 
@@ -52,7 +52,7 @@ class Sieve:
         def sift(result: FileResult, now: bytes) -> FileResult:
             if match is not None and not result.errors:
                 result = match(result, now)
-            if self.changes is not None and (result.findings or result.silenced):
+            if self.changes is not None and (result.findings or result.silenced or result.notes):
                 result = self._touched(result, location, data, now)
             return result
 
@@ -72,7 +72,9 @@ class Sieve:
         silenced = tuple(each for each in result.silenced if touches(*lines(each.finding)))
         left_out = result.hidden.unchanged + len(result.findings) - len(kept)
         hidden = replace(result.hidden, unchanged=left_out)
-        return replace(result, findings=kept, silenced=silenced, hidden=hidden)
+        # An unused suppression counts as a finding does.
+        notes = tuple(note for note in result.notes if not note.counts or touches(note.line, note.line))
+        return replace(result, findings=kept, silenced=silenced, hidden=hidden, notes=notes)
 
 
 def sift_report(report: Report, sieve: Sieve, places: Mapping[str, Path]) -> Report:
@@ -91,13 +93,21 @@ def sift_report(report: Report, sieve: Sieve, places: Mapping[str, Path]) -> Rep
     unchanged = 0
     found = {path: tuple(group) for path, group in groupby(report.findings, lambda finding: finding.path)}
     quiet = {path: tuple(group) for path, group in groupby(report.silenced, lambda each: each.finding.path)}
+    told: dict[str, list[Note]] = {}
+    for note in report.notes:
+        told.setdefault(note.path, []).append(note)
     broken = {error.path for error in report.errors}
     for path in sorted(places.keys() - broken):
         data = _read(places[path]) if path in found or path in quiet else b""
         result = FileResult(
-            path, found.get(path, ()), silenced=quiet.get(path, ()), cells=report.notebooks.get(path)
+            path,
+            found.get(path, ()),
+            notes=tuple(told.get(path, ())),
+            silenced=quiet.get(path, ()),
+            cells=report.notebooks.get(path),
         )
         result = sieve.of(places[path], data)(result, data)
+        told[path] = list(result.notes)
         findings += result.findings
         silenced += result.silenced
         unchanged += result.hidden.unchanged
@@ -105,7 +115,14 @@ def sift_report(report: Report, sieve: Sieve, places: Mapping[str, Path]) -> Rep
         findings += found[path]
     hidden = Hidden(report.hidden.cold, report.hidden.low_confidence, unchanged)
     findings.sort(key=lambda finding: (*finding.sort_key, finding.span))
-    return replace(report, findings=tuple(findings), silenced=tuple(silenced), hidden=hidden)
+    notes = {note for each in told.values() for note in each}
+    return replace(
+        report,
+        findings=tuple(findings),
+        silenced=tuple(silenced),
+        hidden=hidden,
+        notes=tuple(note for note in report.notes if note in notes),
+    )
 
 
 def lines(finding: Finding) -> tuple[int, int]:

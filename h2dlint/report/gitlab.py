@@ -44,10 +44,18 @@ class GitlabReporter(Reporter):
             fingerprint = digest(base, str(seen[base]))
             place = self._place(error.path, error.line or 1, error.line or 1)
             issues.append(_issue(f"{error.kind.value}-error", error.message, fingerprint, "blocker", place))
+        for note in (note for note in report.notes if note.counts):
+            base = digest("note", shown_path(note.path, self.view), note.message)
+            seen[base] = seen.get(base, 0) + 1
+            fingerprint = digest(base, str(seen[base]))
+            place = self._place(note.path, note.line, note.line)
+            issues.append(_issue("note", note.message, fingerprint, "minor", place))
         yield json.dumps(issues, indent=2, ensure_ascii=True) + "\n"
 
     def _place(self, path: str, line: int, end: int) -> dict[str, Any]:
-        return {"path": shown_path(path, self.view), "lines": {"begin": line, "end": end}}
+        # A name that is not UTF-8 has no spelling in JSON; half a surrogate pair would cost the whole report.
+        name = shown_path(path, self.view).encode("utf-8", "backslashreplace").decode("utf-8")
+        return {"path": name, "lines": {"begin": line, "end": end}}
 
 
 def _issue(check: str, text: str, fingerprint: str, severity: str, place: dict[str, Any]) -> dict[str, Any]:

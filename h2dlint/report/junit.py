@@ -17,7 +17,7 @@ from h2dlint.report.places import shown_path
 from h2dlint.report.style import escape
 
 if TYPE_CHECKING:
-    from h2dlint.engine.results import Report
+    from h2dlint.engine.results import Note, Report
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -30,12 +30,13 @@ class JunitReporter(Reporter):
     def report(self, report: Report) -> Iterator[str]:
         """Yield the document, in path order."""
         document = JUnitXml("h2dlint")
-        every: list[Finding | FileError] = [*report.findings, *report.errors]
+        every: list[Finding | FileError | Note] = [*report.findings, *report.errors]
+        every += (note for note in report.notes if note.counts)
         every.sort(key=lambda each: each.path)
         for path, group in groupby(every, lambda each: each.path):
             suite = TestSuite(_text(shown_path(path, self.view)))
             for each in group:
-                suite.add_testcase(self._finding(each) if isinstance(each, Finding) else self._error(each))
+                suite.add_testcase(self._made(each))
             document.add_testsuite(suite)
         if not every:
             suite = TestSuite("h2dlint")
@@ -45,6 +46,19 @@ class JunitReporter(Reporter):
         text: bytes = document.tostring()  # type: ignore[no-untyped-call]
         head = "" if text.startswith(b"<?xml") else '<?xml version="1.0" encoding="utf-8"?>\n'
         yield head + text.decode("utf-8") + "\n"
+
+    def _made(self, each: Finding | FileError | Note) -> TestCase:
+        if isinstance(each, Finding):
+            return self._finding(each)
+        return self._error(each) if isinstance(each, FileError) else self._note(each)
+
+    def _note(self, note: Note) -> TestCase:
+        """Something that fails the run fails here too."""
+        case = self._case(note.path, f"note at line {note.line}")
+        failure = Failure(_text(note.message), type_="note")
+        failure.text = _text(f"{shown_path(note.path, self.view)}:{note.line}: {note.message}")
+        case.result = [failure]
+        return case
 
     def _case(self, path: str, name: str) -> TestCase:
         return TestCase(_text(name), classname=_text(shown_path(path, self.view)))

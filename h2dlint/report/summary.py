@@ -71,7 +71,7 @@ def _found(report: Report, view: View) -> str:
         contexts = Counter(finding.context for finding in report.findings)
         parts = ", ".join(f"{contexts[context]} {context.value}" for context in Context if contexts[context])
         return f"Found {_findings(remaining)} in {_plural(files, 'file')} ({parts}).\n"
-    if report.errors:
+    if report.errors or any(note.counts for note in report.notes):
         return "No findings.\n"
     return Paint(view.colour)("good", "All checks passed!") + "\n"
 

@@ -18,7 +18,7 @@ from h2dlint.analysis.values import Kind, Value
 from h2dlint.model import Confidence, Effect, Finding, Fix, Options
 from h2dlint.rules.base import Rule
 from h2dlint.rules.style import Style
-from h2dlint.syntax.snippets import Snippet
+from h2dlint.syntax.snippets import Snippet, last_line
 
 WAITS = "blocks the host until the work queued on the stream is done"
 
@@ -92,9 +92,7 @@ class Place:
         """Put a finding together: the context and its evidence are added here."""
         context, why = self.module.context(self.record)
         statement = self.record.statement
-        last = statement.end_lineno or statement.lineno
-        if not isinstance(statement, (ast.Expr, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Return)):
-            last = max(statement.lineno, self.record.node.end_lineno or 0)
+        last = last_line(statement, self.record.node)
         return Finding(
             path=self.path,
             span=self.module.source.span(self.record.node),

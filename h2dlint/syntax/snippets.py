@@ -144,3 +144,18 @@ def snippet_node(statement: ast.stmt, inner: ast.expr) -> ast.stmt | ast.expr | 
             else:
                 stack.append(child)
     return None
+
+
+def last_line(statement: ast.stmt, inner: ast.expr) -> int:
+    """Where the statement around ``inner`` ends; of a compound one the expressions of its header, not its body."""
+    if isinstance(statement, SIMPLE_STATEMENTS):
+        return statement.end_lineno or statement.lineno
+    parts: list[ast.AST] = [
+        inner,
+        *([found] if (found := snippet_node(statement, inner)) is not None else []),
+    ]
+    if isinstance(statement, (ast.With, ast.AsyncWith)):
+        parts += [item.optional_vars or item.context_expr for item in statement.items]
+    elif isinstance(statement, (ast.For, ast.AsyncFor)):
+        parts.append(statement.iter)
+    return max(statement.lineno, *(getattr(part, "end_lineno", None) or 0 for part in parts))

@@ -103,3 +103,23 @@ def test_broken_and_read_only_files(project: Project) -> None:
     assert done.exit_code == 2
     assert "b.py: not written: the file is read-only" in done.stderr
     assert project.read("b.py") == "slow(1)\n"
+
+
+@pytest.mark.parametrize("writes", ["--add-noqa", "--write-baseline=known.json"])
+@pytest.mark.parametrize("other", ["--show-files", "--show-settings", "--watch"])
+def test_what_makes_no_sense_together(project: Project, writes: str, other: str) -> None:
+    project.write("a.py", "slow(1)\n")
+    done = project("check", writes, other)
+    assert done.exit_code == 2
+    assert "cannot be used with" in done.stderr
+    assert project.read("a.py") == "slow(1)\n"
+    assert not (project.root / "known.json").exists()
+
+
+def test_a_code_that_lacks_a_reason_is_not_listed_twice(project: Project) -> None:
+    project.write("h2dlint.toml", "require-reason = true\n")
+    project.write("a.py", "slow(1)  # noqa: HTD101\nslow(2)  # noqa: E501,HTD101\n")
+    done = project("check", "--add-noqa=because")
+    assert done.exit_code == 0, done.output
+    assert project.read("a.py") == "slow(1)  # noqa: HTD101 because\nslow(2)  # noqa: E501,HTD101 because\n"
+    assert project("check").exit_code == 0

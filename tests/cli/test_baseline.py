@@ -95,6 +95,24 @@ def test_it_does_not_shrink_where_not_everything_was_looked_for(
     assert known.read("known.json") == before
 
 
+@pytest.mark.parametrize(
+    "arguments", [("--select", "HTD101"), ("--ignore", "HTD201"), ("--min-confidence", "high", "--no-cold")]
+)
+def test_writing_it_keeps_what_was_not_looked_for(known: Project, arguments: tuple[str, ...]) -> None:
+    before = set(entries(known))
+    known.write("a.py", "slow((1))\nrisky(2)\nslow(7)\nadvise(3)\n")
+    done = known("check", "--write-baseline", "known.json", *arguments)
+    assert done.exit_code == 0
+    after = {(path, code, text.replace("((1))", "(1)"), count) for path, code, text, count in entries(known)}
+    assert after == before | {("a.py", "HTD101", "slow(7)", 1)}
+    if "--select" in arguments:
+        assert "Wrote 2 findings (and kept 2 that this run did not look for)" in done.stderr
+    # Without narrowing it holds what is there.
+    known.write("a.py", "slow(7)\n")
+    known("check", "--write-baseline", "known.json")
+    assert entries(known) == [("a.py", "HTD101", "slow(7)", 1)]
+
+
 def test_a_file_that_is_gone_or_broken(known: Project) -> None:
     known.write("a.py", "slow(1\n")
     before = known.read("known.json")

@@ -107,3 +107,45 @@ def test_a_file_of_elsewhere(repo: Project) -> None:
     done = repo("check", "--diff-only", "HEAD", "--isolated", "a.py", str(outside))
     assert done.exit_code == 2
     assert "git" in done.stderr
+
+
+def commit(repo: Project) -> None:
+    for arguments in (("add", "-A"), ("commit", "-qm", "y")):
+        subprocess.run(["git", *arguments], cwd=repo.root, check=True, capture_output=True)
+
+
+def test_files_of_which_git_shows_no_diff(repo: Project) -> None:
+    repo.write(".gitattributes", "a.py -diff\n")
+    commit(repo)
+    assert lines(repo) == []
+    repo.write("a.py", "slow(1)\nx = 2\nslow(\n    2,\n    4,\n)\n")
+    assert lines(repo) == [("a.py", 3)]
+    subprocess.run(["git", "mv", "a.py", "b.py"], cwd=repo.root, check=True)
+    repo.write(".gitattributes", "*.py -diff\n")
+    assert lines(repo) == [("b.py", 3)]
+
+
+def test_lines_count_as_they_are_on_the_disk_and_not_as_a_filter_stores_them(repo: Project) -> None:
+    subprocess.run(["git", "config", "filter.strip.clean", "grep -v OUTPUT"], cwd=repo.root, check=True)
+    repo.write(".gitattributes", "*.py filter=strip\n")
+    commit(repo)
+    text = "# OUTPUT\n" * 5 + "slow(1)\nx = 1\nslow(\n    2,\n    3,\n)\n"
+    repo.write("a.py", text)
+    assert lines(repo) == []
+    repo.write("a.py", text.replace("3", "4"))
+    assert lines(repo) == [("a.py", 8)]
+    repo.write("new.py", "slow(1)\n")
+    subprocess.run(["git", "add", "new.py"], cwd=repo.root, check=True)
+    assert lines(repo, "new.py") == [("new.py", 1)]
+
+
+def test_unused_suppressions_count_where_the_line_changed(repo: Project) -> None:
+    repo.write("a.py", "x = 1  # h2dlint: ignore\n")
+    commit(repo)
+    options = ("check", "--warn-unused-suppressions", "--diff-only", "HEAD")
+    done = repo(*options)
+    assert (done.exit_code, "unused suppression" in done.output) == (0, False)
+    repo.write("a.py", "x = 1  # h2dlint: ignore\ny = 2  # h2dlint: ignore\n")
+    done = repo(*options)
+    assert (done.exit_code, done.stderr.count("unused suppression")) == (1, 1)
+    assert "a.py:2: unused suppression" in done.stderr

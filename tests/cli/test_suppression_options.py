@@ -197,3 +197,14 @@ def test_config_and_extend(project: Project) -> None:
     found = settings(project, "--config", "ci/h2dlint.toml")
     assert found["cold"] == "true"
     assert Path(json.loads(found["root"])) == project.root
+
+
+@pytest.mark.parametrize("form", ["concise", "full"])
+def test_a_run_that_fails_for_a_comment_says_so(project: Project, form: str) -> None:
+    project.write("a.py", "x = 1  # h2dlint: ignore\n")
+    options = ("check", "--warn-unused-suppressions", "--output-format", form)
+    done = project(*options)
+    assert (done.exit_code, "All checks passed" in done.stdout) == (1, False)
+    quiet = project(*options, "--quiet")
+    assert (quiet.exit_code, quiet.stdout) == (1, "")
+    assert quiet.stderr.startswith("warning: a.py:1: unused suppression")

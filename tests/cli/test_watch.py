@@ -171,6 +171,8 @@ def test_what_cannot_be_watched(tmp_path: Path, arguments: list[str], message: s
         (".venv/a.py", False),
         ("a.txt", False),
         (".h2dlint_cache/verdicts.json", False),
+        (".h2dlint_cache/.gitignore", False),
+        (".gitignore", True),
         ("out.py", False),
     ],
 )

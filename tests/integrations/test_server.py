@@ -287,6 +287,34 @@ def test_notebooks(root: Path) -> None:
         assert editor.published(uris[2]) == []
 
 
+def test_what_was_said_of_a_cell_goes_with_it(root: Path) -> None:
+    uri = Path(root / "a.ipynb").as_uri()
+    text = 'import torch\nfor _ in "abc":\n    torch.tensor([1], device="cuda")'
+    cells = {"cell:0": "x = 1", "cell:1": text}
+    with Editor(root) as editor:
+        notebook = {
+            "uri": uri,
+            "notebookType": "jupyter-notebook",
+            "version": 1,
+            "cells": [{"kind": 2, "document": cell} for cell in cells],
+        }
+        documents = [
+            {"uri": cell, "languageId": "python", "version": 1, "text": code} for cell, code in cells.items()
+        ]
+        editor.notify(
+            "notebookDocument/didOpen", {"notebookDocument": notebook, "cellTextDocuments": documents}
+        )
+        assert len(editor.published("cell:1")) == 1
+        structure = {"array": {"start": 1, "deleteCount": 1}, "didClose": [{"uri": "cell:1"}]}
+        editor.notify(
+            "notebookDocument/didChange",
+            {"notebookDocument": {"uri": uri, "version": 2}, "change": {"cells": {"structure": structure}}},
+        )
+        # The last word on the cell is that there is nothing; without it the wait ends with an error.
+        while editor.published("cell:1"):
+            pass
+
+
 def test_it_outlives_what_nobody_expects(root: Path) -> None:
     with Editor(root) as editor:
         editor.open("a.py", SAFE)

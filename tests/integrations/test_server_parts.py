@@ -17,6 +17,7 @@ from h2dlint.engine.edits import apply_edits
 from h2dlint.engine.runner import lint_source
 from h2dlint.engine.settings import Settings
 from h2dlint.integrations.server.answers import rule_names
+from h2dlint.integrations.server.buffers import Buffer, Part
 from h2dlint.integrations.server.index import Index
 from h2dlint.integrations.server.noqa import noqa_edit
 from h2dlint.integrations.server.positions import Positions
@@ -110,3 +111,12 @@ def test_a_graph_is_made_anew_where_it_would_be_another(tmp_path: Path) -> None:
     assert index.projects is not view
     (tmp_path / "b.py").write_text("x = 1\n", encoding="utf-8")
     assert index.renew()
+
+
+def test_a_text_is_split_once_however_much_is_found_in_it() -> None:
+    part = Part("file:///a.py", 1, "x = 1\n")
+    buffer = Buffer("file:///a.py", Path("a.py"), (part,))
+    assert buffer.positions(part) is buffer.positions(part)
+    other = Part("file:///a.py", 2, "y = 1\n")
+    assert buffer.positions(other).source.text == other.text
+    assert buffer == Buffer("file:///a.py", Path("a.py"), (part,))

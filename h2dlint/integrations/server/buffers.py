@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -60,6 +60,7 @@ class Buffer:
     parts: tuple[Part, ...]
     notebook: bool = False
     encoding: types.PositionEncodingKind | str = UTF16
+    _positions: dict[str, Positions] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -100,7 +101,11 @@ class Buffer:
 
     def positions(self, part: Part) -> Positions:
         """Converts positions of a document."""
-        return Positions(SourceText(part.text), self.encoding)
+        # Kept: there is a question for each finding, and splitting a long text anew for each took minutes.
+        known = self._positions.get(part.uri)
+        if known is None or known.source.text != part.text:
+            known = self._positions[part.uri] = Positions(SourceText(part.text), self.encoding)
+        return known
 
     def range(self, span: Span) -> tuple[str, types.Range]:
         """URI and range of a span of the source."""

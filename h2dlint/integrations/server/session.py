@@ -51,6 +51,8 @@ class Session(LanguageServer):
         self._open: dict[str, bool] = {}
         """URI of each file and notebook that is open, and whether it is a notebook."""
         self._verdicts: dict[str, Verdict] = {}
+        self._shown: dict[str, set[str]] = {}
+        """The documents of each that the client was sent diagnostics of."""
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._renewal: asyncio.Task[None] | None = None
@@ -103,9 +105,9 @@ class Session(LanguageServer):
         task = self._tasks.pop(uri, None)
         if task is not None:
             task.cancel()
-        verdict = self._verdicts.pop(uri, None)
-        for part in verdict.buffer.parts if verdict is not None else ():
-            self._publish(part.uri, None, [])
+        self._verdicts.pop(uri, None)
+        for part in sorted(self._shown.pop(uri, ())):
+            self._publish(part, None, [])
 
     def owner(self, uri: str) -> str:
         """The URI of what a document belongs to: itself, or the notebook of a cell."""
@@ -167,6 +169,10 @@ class Session(LanguageServer):
             if verdict is None or uri not in self._open:
                 return
             versions = {part.uri: part.version for part in verdict.buffer.parts}
+            # Of a cell that was taken out nobody says any more that it is closed.
+            for part in sorted(self._shown.get(uri, set()) - versions.keys()):
+                self._publish(part, None, [])
+            self._shown[uri] = set(versions)
             for part, found in diagnostics(verdict).items():
                 self._publish(part, versions[part], found)
         except Exception as error:
