@@ -179,7 +179,7 @@ class Style:
             roots.discard(wanted.bound)
             binding = bind(self._place, wanted)
             if binding.text != wanted.bound:
-                text = re.sub(rf"(?<![\w.]){re.escape(wanted.bound)}\b", binding.text, text)
+                text = _renamed(text, tree, wanted.bound, binding.text)
             self._add(binding.edits, binding.reasons)
         for root in sorted(roots):
             self._there(root, tree)
@@ -293,6 +293,16 @@ class Style:
         if wanted.bound == name or wanted.name == name:
             return binding.text
         return f"{binding.text}.{name}"
+
+
+def _renamed(text: str, tree: ast.expr, name: str, new: str) -> str:
+    """An expression with another name in place of one; keywords, attributes and strings are none."""
+    lines = [line.encode() for line in text.splitlines(keepends=True)]
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == name]
+    for node in sorted(found, key=lambda node: (node.lineno, node.col_offset), reverse=True):
+        line, start = lines[node.lineno - 1], node.col_offset
+        lines[node.lineno - 1] = line[:start] + new.encode() + line[start + len(name.encode()) :]
+    return b"".join(lines).decode()
 
 
 def _sets(cls: ast.ClassDef, name: str, limit: int | None) -> bool:

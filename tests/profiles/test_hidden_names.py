@@ -129,3 +129,13 @@ def test_a_walrus_as_a_keyword_argument(tmp_path: Path) -> None:
     call = 'helper-call = "(data={data}, device={device})"\n'
     app = App.made(tmp_path, HELPER + call, step=body("return torch.tensor(y := [1, 5], device=device), y"))
     assert "upload(data=(y := [1, 5]), device=device), y" in app.fixed()
+
+
+def test_another_name_is_written_for_the_name_only(tmp_path: Path) -> None:
+    configuration = (
+        "pin-memory = 'ok(ok=a.ok, s=\"\u00e4 ok\") and ok'\n"
+        'pin-memory-import = "from app.utils import can_pin as ok"\n'
+    )
+    text = STEP.replace("import torch\n", "import torch\n\na = ok = 1\n")
+    fixed = App.made(tmp_path, configuration, step=text).fixed()
+    assert 'pin_memory=_ok(ok=a.ok, s="\u00e4 ok") and _ok)' in fixed
