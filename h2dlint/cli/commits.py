@@ -242,7 +242,7 @@ class Git:
         """
         names = [str(file) for file in files]
         # Not "commit --only": what a hook adds would be missing in the index afterwards.
-        done = self._run(self.top, "add", "--", *names)
+        done = self._run(self.top, "add", "--update", "--", *names)
         if not done.returncode:
             done = self._run(self.top, "commit", "--quiet", "--file=-", input=message)
         head = message.splitlines()[0]
