@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import lru_cache
 
 from h2dlint.analysis.project import Surroundings
 from h2dlint.syntax.bound import Imported, imports_of
 
-_LIMIT = 400
+_LIMIT = 150
 """Definitions that are looked at; a helper is small."""
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
@@ -26,9 +27,18 @@ def comes_back(
         start: file (empty where ``within`` is ``None``) and name of the function.
         functions: line and name of those of the linted file that the place is in.
     """
+    return not functions.isdisjoint(_reached(tree, within, start))
+
+
+@lru_cache(maxsize=4)
+def _reached(
+    tree: ast.Module, within: Surroundings | None, start: tuple[str, str]
+) -> frozenset[tuple[int, str]]:
+    """Line and name of the definitions of the linted file that a function may run."""
     here = within.location if within is not None else ""
-    todo, seen = [start], {start}
-    while todo and len(seen) <= _LIMIT:
+    todo, seen, met = [start], {start}, 0
+    reached: set[tuple[int, str]] = set()
+    while todo and met < _LIMIT:
         path, name = todo.pop()
         if path == here:
             module: ast.Module | None = tree
@@ -36,40 +46,42 @@ def comes_back(
             module = within.project.tree(here, path) if within is not None else None
         if module is None:
             continue
-        imports: dict[str, Imported] | None = None
-        for node in _defined(module, name):
-            if path == here and _holds(node, functions):
-                return True
-            for owner, mentioned in _mentions(node):
-                found = [(path, mentioned)]
-                if imports is None:
-                    imports = _imports(module)
+        defined, imports = _index(module)
+        for node in defined.get(name, ()):
+            met += 1
+            if path == here:
+                reached |= {
+                    (inner.lineno, inner.name) for inner in ast.walk(node) if isinstance(inner, _DEFINITIONS)
+                }
+            for owner, mentioned in set(_mentions(node)):
                 known = imports.get(mentioned if owner is None else owner)
+                place: tuple[str, str] | None = (path, mentioned)
                 if known is not None and within is not None:
                     place = _definer(within, path, known, mentioned if owner is not None else None)
-                    found = [place] if place is not None else []
-                for each in found:
-                    if each not in seen:
-                        seen.add(each)
-                        todo.append(each)
-    return False
+                elif mentioned not in defined:
+                    continue
+                if place is not None and place not in seen:
+                    seen.add(place)
+                    todo.append(place)
+    return frozenset(reached)
 
 
-def _defined(module: ast.Module, name: str) -> Iterator[ast.stmt]:
+@lru_cache(maxsize=32)
+def _index(module: ast.Module) -> tuple[dict[str, list[ast.stmt]], dict[str, Imported]]:
+    """What a module defines and imports anywhere, by name."""
+    defined: dict[str, list[ast.stmt]] = {}
+    imports: list[ast.stmt] = []
     for node in ast.walk(module):
-        if isinstance(node, _DEFINITIONS) and node.name == name:
-            yield node
-        elif isinstance(node, ast.Assign) and any(
-            isinstance(t, ast.Name) and t.id == name for t in node.targets
-        ):
-            yield node  # ``upload = partial(_upload)``
-
-
-def _holds(node: ast.stmt, functions: set[tuple[int, str]]) -> bool:
-    return any(
-        isinstance(inner, _DEFINITIONS) and (inner.lineno, inner.name) in functions
-        for inner in ast.walk(node)
-    )
+        if isinstance(node, _DEFINITIONS):
+            defined.setdefault(node.name, []).append(node)
+        elif isinstance(node, ast.Assign):
+            # Such as ``upload = partial(_upload)``.
+            for target in node.targets:
+                if isinstance(target, ast.Name):
+                    defined.setdefault(target.id, []).append(node)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            imports.append(node)
+    return defined, {found.local: found for found in imports_of(imports)}
 
 
 def _mentions(node: ast.stmt) -> Iterator[tuple[str | None, str]]:
@@ -79,11 +91,6 @@ def _mentions(node: ast.stmt) -> Iterator[tuple[str | None, str]]:
             yield None, inner.id
         elif isinstance(inner, ast.Attribute):
             yield inner.value.id if isinstance(inner.value, ast.Name) else "", inner.attr
-
-
-def _imports(module: ast.Module) -> dict[str, Imported]:
-    statements = [node for node in ast.walk(module) if isinstance(node, (ast.Import, ast.ImportFrom))]
-    return {found.local: found for found in imports_of(statements)}
 
 
 def _definer(
