@@ -45,12 +45,13 @@ class ImportGraph:
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return None
 
-    def circle(self, importer: str, module: str) -> tuple[list[str], set[str]]:
+    def circle(self, importer: str, module: str, name: str | None = None) -> tuple[list[str], set[str]]:
         """How a module that a file would import comes back to that file, while both are being imported.
 
         Args:
             importer: absolute path of the file.
             module: dotted name of the module.
+            name: what is taken from it; ``None`` for the module itself.
 
         Returns:
             The files on the way, from the module to ``importer``; empty where there is none. And every file that was
@@ -58,7 +59,9 @@ class ImportGraph:
         """
         # The packages around the file are being imported already when the file is.
         around = set(self._packages(importer))
-        start = [path for path, _ in self._targets(importer, module, None) if path not in around]
+        # A name of one of them is there only if what binds it ran first.
+        targets = self._targets(importer, module, name)
+        start = [path for path, takes_name in targets if takes_name or path not in around]
         came: dict[str, str | None] = dict.fromkeys(start)
         todo = list(start)
         while todo:

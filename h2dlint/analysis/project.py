@@ -186,9 +186,9 @@ class Project:
         """The file of a module of the project, as a file would import it."""
         return self._modules.find(importer, name)
 
-    def circle(self, importer: str, module: str) -> list[str]:
-        """The files through which importing a module at the top of a file would come back to it; empty if none."""
-        way, seen = self._import_graph.circle(importer, module)
+    def circle(self, importer: str, module: str, name: str | None = None) -> list[str]:
+        """The files through which importing a module, or its name, at the top of a file comes back; empty if none."""
+        way, seen = self._import_graph.circle(importer, module, name)
         self._looked_into.setdefault(importer, set()).update(seen - {importer})
         return way
 

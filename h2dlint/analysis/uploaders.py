@@ -12,6 +12,8 @@ _KEEPS = frozenset(
     bool half double t""".split()
 )
 """Methods of which the result is the receiver, or a tensor of the same data."""
+_ALTERS = frozenset("view reshape unsqueeze squeeze flatten t type long int float bool half double".split())
+"""Those of which the result has another shape or dtype."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class Uploader:
     pin: str | None
     takes: tuple[str, ...]
     parameters: tuple[tuple[str, bool, bool], ...]
+    alters: str = ""
+    """Why what it gives may be another tensor than ``torch.tensor(data, dtype=.., device=..)`` is."""
 
     @property
     def odd(self) -> tuple[str, ...]:
@@ -97,6 +101,10 @@ class _Reader:
         self.pins: list[str] = []
         self.takes: dict[str, set[str]] = {}
         self.to_host = False
+        self.filled: set[str] = set()
+        """Parameters that mean something else where they are left out, or ``None``."""
+        self.altered: list[tuple[set[str], str]] = []
+        """Parameters, and what is done to their values on the way."""
         self.returned: list[_Flow] = []
 
     def block(self, body: list[ast.stmt]) -> None:
@@ -109,6 +117,11 @@ class _Reader:
                 for target in targets:
                     if isinstance(target, ast.Name):
                         self.flows[target.id] = flow
+                        self.filled.add(target.id)
+                    elif isinstance(target, ast.Subscript):
+                        self._alters(self.value(target.value), statement)
+            elif isinstance(statement, ast.AugAssign):
+                self._alters(self.value(statement.target), statement)
             elif isinstance(statement, ast.Return) and statement.value is not None:
                 self.returned.append(self.value(statement.value))
             elif isinstance(statement, ast.Expr):
@@ -137,8 +150,13 @@ class _Reader:
         if isinstance(node, ast.Call):
             return self._call(node)
         if isinstance(node, ast.Subscript):
-            return self.value(node.value)
+            flow = self.value(node.value)
+            self._alters(flow, node)
+            return flow
         return _Flow()
+
+    def _alters(self, flow: _Flow, node: ast.AST) -> None:
+        self.altered.append((set(flow.data), ast.unparse(node)))
 
     def _call(self, node: ast.Call) -> _Flow:
         given = {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg}
@@ -149,6 +167,9 @@ class _Reader:
         if isinstance(owner, ast.Name) and owner.id == "torch":
             return self._made(method, node, given)
         flow = self.value(owner)
+        in_place = method.endswith("_") and method not in ("copy_", "requires_grad_")
+        if in_place or method in _ALTERS or self._casts(method, node, given):
+            self._alters(flow, node)
         if method not in _KEEPS:
             return _Flow()
         raw = flow.is_
@@ -177,6 +198,19 @@ class _Reader:
             self._note(self.dtypes, given["dtype"])
         return flow
 
+    def _casts(self, method: str, node: ast.Call, given: dict[str, ast.expr]) -> bool:
+        """A move to a dtype that no parameter says."""
+        types = [arg for arg in node.args if isinstance(arg, ast.Attribute) and arg.attr != "device"]
+        return method == "to" and (bool(types) or self._fixed(given.get("dtype")))
+
+    def _fixed(self, dtype: ast.expr | None) -> bool:
+        if isinstance(dtype, ast.BoolOp):
+            self.filled |= {value.id for value in dtype.values if isinstance(value, ast.Name)}
+            dtype = dtype.values[0]
+        if dtype is None or (isinstance(dtype, ast.Constant) and dtype.value is None):
+            return False
+        return not (isinstance(dtype, ast.Name) and dtype.id in self.names)
+
     @staticmethod
     def _flag(given: dict[str, ast.expr]) -> bool:
         flag = given.get("non_blocking")
@@ -192,6 +226,8 @@ class _Reader:
         if function in _FROM_LIST | _FROM_ARRAY and first is not None:
             source = self.value(first)
             flow.data |= source.data
+            if self._fixed(given.get("dtype")):
+                self._alters(source, node)
             for name in source.data:
                 kinds = self.takes.setdefault(name, set())
                 if function in _FROM_LIST:
@@ -246,16 +282,35 @@ def read_uploader(node: ast.FunctionDef) -> Uploader | None:
     takes = _told(annotation, reader.takes[chosen])
     if not takes:
         return None
+    dtype = _first(reader.dtypes)
+    defaults = [*zip(regular[without:], arguments.defaults, strict=True)]
+    defaults += [(a, d) for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d]
+    reader.filled |= {a.arg for a, d in defaults if not (isinstance(d, ast.Constant) and d.value is None)}
+    if dtype in reader.filled:
+        # Left out it is not the dtype that torch.tensor finds: it has to be given.
+        parameters = [(name, required or name == dtype, only) for name, required, only in parameters]
     return Uploader(
         node.name,
         node.lineno,
         chosen,
         _first(reader.devices),
-        _first(reader.dtypes),
+        dtype,
         _first(reader.pins),
         takes,
         tuple(parameters),
+        _altered(node, reader, chosen, takes),
     )
+
+
+def _altered(node: ast.FunctionDef, reader: _Reader, data: str, takes: tuple[str, ...]) -> str:
+    if node.decorator_list:
+        return f"it is decorated ({ast.unparse(node.decorator_list[0])})"
+    for names, done in reader.altered:
+        if data in names:
+            return f"it changes what it is given ({done[:60]})"
+    if "list" in takes and any(data in flow.is_ for flow in reader.returned):
+        return "it may give back what it is given"
+    return ""
 
 
 def _first(names: list[str]) -> str | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from h2dlint.cli.base import Failure
 from h2dlint.engine.files import Discovery, SourceFile
 from h2dlint.engine.fixing import FixOutcome, fix_files
 from h2dlint.engine.plan import RuleSet, installed_rules
-from h2dlint.engine.results import Report
+from h2dlint.engine.results import FileResult, Report
 from h2dlint.engine.settings import Settings
+from h2dlint.engine.sieve import Sieve, Sift
 from h2dlint.engine.write import WriteError, write_atomically
 from h2dlint.model import Finding
 from h2dlint.rules.base import Rule
@@ -36,12 +38,36 @@ class _Only:
         return [finding for finding in found if finding.code == self.code]
 
 
+@dataclass(frozen=True)
+class _Remembering(Sieve):
+    """A sieve that goes on, for each commit, with what it knew of a file before the first one.
+
+    What a baseline has of a file is told by whole verdicts, so those on a single rule go to another one.
+    """
+
+    verdicts: Sieve = field(default_factory=Sieve)
+    sifts: dict[Path, Sift] = field(default_factory=dict)
+
+    def of(self, location: Path, data: bytes) -> Sift:
+        if location in self.sifts:
+            return self.sifts[location]
+        whole, own = self.verdicts.of(location, data), super().of(location, data)
+        self.sifts[location] = own
+
+        def both(result: FileResult, now: bytes) -> FileResult:
+            own(result, now)
+            return whole(result, now)
+
+        return both
+
+
 def commit_fixes(
     found: Discovery,
     settings: Settings,
     by: str,
     progress: Callable[[int, int], None] | None,
     say: Callable[[str], None],
+    sieves: tuple[Sieve, Sieve] | None = None,
 ) -> tuple[Report, tuple[FixOutcome, ...]]:
     """Fix files and commit what changed.
 
@@ -51,6 +77,7 @@ def commit_fixes(
         by: ``rule`` or ``folder``.
         progress: as ``fix_files`` takes it.
         say: is told of each commit.
+        sieves: leave out findings that are not to be fixed: that of the run, and one like it for its own use.
 
     Returns:
         What ``fix_files`` returns.
@@ -59,7 +86,10 @@ def commit_fixes(
         Failure: the files are in no clean git work tree, or a commit fails.
     """
     git = Git(found.files)
-    report, outcomes = fix_files(found, settings, write=False, progress=progress)
+    sieve = None
+    if sieves is not None:
+        sieve = _Remembering(sieves[1].baseline, sieves[1].changes, sieves[0])
+    report, outcomes = fix_files(found, settings, write=False, progress=progress, sieve=sieve)
     changed = [outcome for outcome in outcomes if outcome.changed]
     places = {file.path: file for file in found.files}
     for outcome in changed:
@@ -72,7 +102,8 @@ def commit_fixes(
         return report, outcomes
     for code in sorted({code for outcome in changed for code in outcome.applied}):
         files = tuple(places[outcome.path] for outcome in changed if code in outcome.applied)
-        _, written = fix_files(files, settings, write=True, rules=_Only(code, installed_rules()))
+        only = _Only(code, installed_rules())
+        _, written = fix_files(files, settings, write=True, rules=only, sieve=sieve)
         _commit(git, written, places, say, "")
     # What only shows once fixes of several rules are applied together.
     rest = tuple(
@@ -81,7 +112,7 @@ def commit_fixes(
         if places[outcome.path].location.read_bytes() != outcome.after
     )
     if rest:
-        _, written = fix_files(rest, settings, write=True)
+        _, written = fix_files(rest, settings, write=True, sieve=sieve)
         _commit(git, written, places, say, " (what the other commits left)")
     return report, outcomes
 
@@ -161,7 +192,10 @@ class Git:
         self.top = Path(done.stdout.strip())
         outside = [f for f in files if self.top not in f.location.parents]
         if outside:
-            raise Failure(f"{outside[0].path}: is not in the git work tree {self.top}")
+            raise Failure(
+                f"{outside[0].path} is not in the git work tree {self.top} of {files[0].path}: "
+                "name the files of one repository"
+            )
         status = self._run(self.top, "status", "--porcelain", "--untracked-files=no")
         if status.returncode or status.stdout.strip():
             first = status.stdout.splitlines()[0] if status.stdout else status.stderr.strip()
@@ -169,9 +203,21 @@ class Git:
 
     @staticmethod
     def _run(folder: Path, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        # Names with brackets or stars are names, not patterns.
+        command = ["git", "--literal-pathspecs", *arguments]
+        environment = dict(os.environ)
+        if "GIT_WORK_TREE" not in environment:
+            # Of a command of git that this runs in; the folder would count as the top.
+            environment.pop("GIT_DIR", None)
         try:
             return subprocess.run(
-                ["git", *arguments], cwd=folder, capture_output=True, text=True, errors="replace", **options
+                command,
+                cwd=folder,
+                env=environment,
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                **options,
             )
         except OSError as error:
             raise Failure(f"git cannot be run: {error}") from error
@@ -195,9 +241,13 @@ class Git:
             Failure: git refuses, or a hook of the repository does.
         """
         names = [str(file) for file in files]
-        done = self._run(self.top, "commit", "--quiet", "--file=-", "--only", "--", *names, input=message)
+        # Not "commit --only": what a hook adds would be missing in the index afterwards.
+        done = self._run(self.top, "add", "--update", "--", *names)
+        if not done.returncode:
+            done = self._run(self.top, "commit", "--quiet", "--file=-", input=message)
         head = message.splitlines()[0]
         if done.returncode:
+            self._run(self.top, "reset", "--quiet", "--", *names)
             said = (done.stdout + done.stderr).strip()
             raise Failure(
                 f'the commit "{head}" failed; its changes are in the work tree. git or a hook said:\n{said}'

@@ -198,7 +198,9 @@ def _verdict(
 
             said: list[str] = []
             try:
-                return commit_fixes(found, settings, job.commit, progress, said.append)
+                twin = adoption.make_sieve(job, settings, found)[0]
+                sieves = (sieve, twin) if sieve is not None and twin is not None else None
+                return commit_fixes(found, settings, job.commit, progress, said.append, sieves)
             finally:
                 if not job.quiet:
                     terminal.Output(err=True).write(f"committed {line}\n" for line in said)

@@ -92,7 +92,7 @@ class Helper:
             return f"it needs {', '.join(odd)}, of which a fix knows nothing"
         if self.uploader.device is None:
             return "it takes no device"
-        return ""
+        return self.uploader.alters
 
 
 @dataclass(slots=True)

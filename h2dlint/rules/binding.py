@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from h2dlint.analysis.outline import FunctionInfo
 from h2dlint.model import Edit
+from h2dlint.rules.circles import comes_back
 from h2dlint.rules.place import Place
-from h2dlint.syntax.bound import Imported, Wanted, bound_in, imports_of
+from h2dlint.syntax.bound import Imported, Wanted, bound_in, for_type_checkers, imports_of, names_between
 from h2dlint.syntax.calls import CannotRewrite
 from h2dlint.syntax.imports import import_at_top, import_in_function
 
@@ -39,10 +40,17 @@ def bind(place: Place, wanted: Wanted) -> Binding:
     chain = list(_chain(function))
     definer = _definer(place, wanted)
     here = module.within.location if module.within is not None else None
+    if definer is not None and calls_itself(place, definer):
+        raise CannotRewrite("what would be called calls this")
     if definer is not None and definer[0] == here:
         return _at_home(place, definer[1], chain)
+    if _by_itself(place):
+        raise CannotRewrite("the cell of the notebook runs by itself")
     taken = _module_names(place)
+    hidden = _hidden(place)
     for found in imports_of(module.tree.body):
+        if found.local in hidden or _apart(place, found.statement):
+            continue
         if found.statement.lineno >= place.record.statement.lineno and not chain:
             continue
         text = _text(place, found, wanted, definer)
@@ -50,14 +58,17 @@ def bind(place: Place, wanted: Wanted) -> Binding:
             continue
         if not any(_has(each, found.local) for each in chain):
             return Binding(text)
-    for each in chain:
+    for depth, each in enumerate(chain):
         for found in imports_of(each.node.body):
+            if found.local in hidden or any(_has(inner, found.local) for inner in chain[:depth]):
+                continue
             text = _text(place, found, wanted, definer)
             before = found.statement.lineno < place.record.statement.lineno
             if text is not None and before and _times(each, found.local) == 1:
                 return Binding(text)
-    for bound in (wanted.bound, f"_{wanted.bound}"):
-        if bound not in taken and not any(_has(each, bound) for each in chain):
+    other = f"{wanted.bound}_" if wanted.bound.startswith("_") else f"_{wanted.bound}"
+    for bound in (wanted.bound, other):
+        if bound not in taken and bound not in hidden and not any(_has(each, bound) for each in chain):
             return _imported(place, wanted, bound, chain)
     raise CannotRewrite("the name is taken")
 
@@ -65,10 +76,43 @@ def bind(place: Place, wanted: Wanted) -> Binding:
 def bound_at_top(place: Place, name: str) -> bool:
     """The module has a name at its top that the place sees, bound before the place runs."""
     chain = list(_chain(place.record.function))
-    if any(_has(each, name) for each in chain):
+    if any(_has(each, name) for each in chain) or name in _hidden(place) or _by_itself(place):
         return False
-    lines = [getattr(node, "lineno", 0) for bound, node in bound_in(place.module.tree) if bound == name]
+    never = for_type_checkers(place.module.tree)
+    lines = [
+        getattr(node, "lineno", 0)
+        for bound, node in bound_in(place.module.tree)
+        if bound == name and node not in never and not _apart(place, node)
+    ]
     return bool(lines) and (bool(chain) or min(lines) < place.record.statement.lineno)
+
+
+def calls_itself(place: Place, definer: tuple[str, str]) -> bool:
+    """Whether a call here of what a file defines would come back here.
+
+    Args:
+        definer: the file, and the name in it.
+    """
+    functions = {(each.node.lineno, each.short) for each in _chain(place.record.function)}
+    if not functions:
+        return False
+    return comes_back(place.module.tree, place.module.within, definer, functions)
+
+
+def _hidden(place: Place) -> set[str]:
+    """Names that mean something else at a place than in the function or module around."""
+    function = place.record.function
+    return names_between(function.node if function is not None else place.module.tree, place.record.node)
+
+
+def _apart(place: Place, node: ast.AST) -> bool:
+    """A cell of a notebook that binds names for itself holds a node."""
+    line = getattr(node, "lineno", 0)
+    return any(first <= line <= last for first, last in place.module.source.apart)
+
+
+def _by_itself(place: Place) -> bool:
+    return _apart(place, place.record.statement)
 
 
 def _chain(function: FunctionInfo | None) -> list[FunctionInfo]:
@@ -89,7 +133,9 @@ def _times(function: FunctionInfo, name: str) -> int:
 
 def _module_names(place: Place) -> dict[str, int]:
     names: dict[str, int] = {}
-    for name, _ in bound_in(place.module.tree):
+    for name, node in bound_in(place.module.tree):
+        if _apart(place, node):
+            continue
         names[name] = names.get(name, 0) + 1
     return names
 
@@ -161,7 +207,7 @@ def _imported(place: Place, wanted: Wanted, bound: str, chain: list[FunctionInfo
                 f"whether importing {wanted.module} closes a circle is not known (follow-imports)"
             )
     elif own:
-        way = within.project.circle(within.location, wanted.module)
+        way = within.project.circle(within.location, wanted.module, wanted.name)
     if way:
         if not chain:
             raise CannotRewrite("the import would close a circle")

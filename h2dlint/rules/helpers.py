@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import libcst as cst
 
@@ -48,7 +48,9 @@ def helper_upload(
         return None
     # What is new on the host as well is a list's tensor, and a copy of anything else that torch.tensor makes.
     fresh = taken == "list"
-    return _call(site, trust, first, given.get("dtype"), given["device"], fresh)
+    by_name = {**dict(zip(names, site.node.args, strict=False)), **_keywords(site.node)}
+    asked = {"data": data, "dtype": by_name.get("dtype"), "device": device}
+    return _call(site, trust, first, given.get("dtype"), given["device"], fresh, asked)
 
 
 def helper_move(site: Site, found: Movement, trust: Trust) -> Fix | None:
@@ -84,7 +86,12 @@ def helper_move(site: Site, found: Movement, trust: Trust) -> Fix | None:
             if _false(given.get("requires_grad")) and cpu:
                 if taken == "array" and "dtype" in given:
                     return None
-                return _call(site, trust, given["data"], given.get("dtype"), device, taken == "list")
+                asked = {
+                    "data": root.args[0],
+                    "dtype": _keywords(root).get("dtype"),
+                    "device": found.move.target,
+                }
+                return _call(site, trust, given["data"], given.get("dtype"), device, taken == "list", asked)
     if "tensor" not in site.options.profile.helper_takes or found.family == "legacy":
         return None
     if not found.value.only(Kind.TENSOR):
@@ -92,7 +99,8 @@ def helper_move(site: Site, found: Movement, trust: Trust) -> Fix | None:
     from h2dlint.rules.ladder import can_pin
 
     can_pin(trust, site, found.receiver, found.value)
-    return _call(site, trust, func.value, None, device, fresh=False)
+    asked = {"data": found.receiver, "device": found.move.target}
+    return _call(site, trust, func.value, None, device, False, asked)
 
 
 def _target(site: Site, found: Movement) -> cst.BaseExpression | None:
@@ -129,6 +137,20 @@ def _taken(site: Site, value: Value, plain: bool) -> str | None:
     return kind if kind in takes else None
 
 
+def _keywords(call: ast.Call) -> dict[str, ast.expr]:
+    return {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg is not None}
+
+
+def _in_order(site: Site, template: str, asked: Mapping[str, ast.expr | None]) -> bool:
+    """The template evaluates in the order of before whatever may have an effect."""
+    from h2dlint.rules.ladder import pure
+
+    given = {name: node for name, node in asked.items() if node is not None and not pure(site, node)}
+    before = sorted(given, key=lambda name: (given[name].lineno, given[name].col_offset))
+    places = [match.strip("?") for match in _PLACE.findall(template)]
+    return before == [name for name in places if name in given]
+
+
 def _plain(site: Site, names: tuple[str, ...]) -> bool:
     return not site.hidden_arguments and len(site.node.args) <= len(names)
 
@@ -156,8 +178,13 @@ def _call(
     dtype: cst.BaseExpression | None,
     device: cst.BaseExpression,
     fresh: bool,
+    asked: Mapping[str, ast.expr | None],
 ) -> Fix | None:
-    """The call of the helper as a fix; ``None`` where the template has no place for something that is needed."""
+    """The call of the helper as a fix; ``None`` where the template has no place for something that is needed.
+
+    Args:
+        asked: the arguments as ``ast`` has them, by the name of their place.
+    """
     assert site.call is not None and site.snippet is not None
     style = site.style
     template = style.profile.helper_call
@@ -187,6 +214,7 @@ def _call(
     edit: Edit | None = None
     if settled is not None:
         edit = calls.minimal_edit(site.module.source, span, settled)
+    trust.require(_in_order(site, template, asked), "the order of evaluation changes")
     short = style.profile.helper.rpartition(".")[2]
     return trust.fix(f"Copy from pinned memory without blocking, by {short}", edit)
 
@@ -202,9 +230,16 @@ def _rendered(call: cst.Call, name: str, template: str, values: dict[str, cst.Ba
         if place is None:
             args.append(arg)
         elif place in values:
-            args.append(arg.with_changes(value=values[place]))
+            args.append(arg.with_changes(value=_closed(values[place], arg)))
     args = _laid_out(call, args)
     return call.with_changes(func=cst.parse_expression(name), args=args, lpar=(), rpar=())
+
+
+def _closed(value: cst.BaseExpression, arg: cst.Arg) -> cst.BaseExpression:
+    """A value in parentheses, where as a keyword argument it needs them."""
+    if arg.keyword is None or not isinstance(value, cst.NamedExpr) or value.lpar:
+        return value
+    return value.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])
 
 
 _PLACES = ("{data}", "{dtype}", "{dtype?}", "{device}", "{pin}")

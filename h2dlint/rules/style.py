@@ -14,7 +14,7 @@ import libcst as cst
 
 from h2dlint.model import Edit, Profile, Span, Transfer
 from h2dlint.syntax import calls
-from h2dlint.syntax.bound import bound_in, imports_of, read_wanted
+from h2dlint.syntax.bound import bound_in, imports_of, names_between, read_wanted
 from h2dlint.syntax.calls import CannotRewrite
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ class Style:
             roots.discard(wanted.bound)
             binding = bind(self._place, wanted)
             if binding.text != wanted.bound:
-                text = re.sub(rf"(?<![\w.]){re.escape(wanted.bound)}\b", binding.text, text)
+                text = _renamed(text, tree, wanted.bound, binding.text)
             self._add(binding.edits, binding.reasons)
         for root in sorted(roots):
             self._there(root, tree)
@@ -190,7 +190,7 @@ class Style:
         self.reasons += [reason for reason in reasons if reason not in self.reasons]
 
     def _there(self, root: str, tree: ast.expr) -> None:
-        from h2dlint.rules.binding import bound_at_top
+        from h2dlint.rules.binding import bound_at_top, calls_itself
 
         if root == "self":
             names = [
@@ -205,6 +205,9 @@ class Style:
             return
         if not bound_at_top(self._place, root) and not hasattr(builtins, root):
             raise CannotRewrite(f"the module has no name {root}")
+        within = self._place.module.within
+        if calls_itself(self._place, (within.location if within is not None else "", root)):
+            raise CannotRewrite("what would be called calls this")
 
     def _attribute(self, name: str) -> bool:
         """The class around sets an attribute when an object is made, before the place runs."""
@@ -213,10 +216,17 @@ class Style:
             function = function.parent
         if function is None or not function.node.args.args or function.node.args.args[0].arg != "self":
             return False
-        if self._place.record.function is not function and any(
-            bound == "self"
-            for bound, _ in bound_in(self._place.record.function.node)  # type: ignore[union-attr]
-        ):
+        inner = self._place.record.function
+        if function.is_static or any(name.endswith("classmethod") for name in function.decorators):
+            return False
+        while inner is not None and inner is not function:
+            if any(bound == "self" for bound, _ in bound_in(inner.node)):
+                return False
+            inner = inner.parent
+        # Once as the parameter, and nothing assigns it.
+        if [bound for bound, _ in bound_in(function.node)].count("self") != 1:
+            return False
+        if "self" in names_between(self._place.record.function.node, self._place.record.node):  # type: ignore[union-attr]
             return False
         tree: ast.Module | None = self._place.module.tree
         cls = next(
@@ -285,6 +295,16 @@ class Style:
         return f"{binding.text}.{name}"
 
 
+def _renamed(text: str, tree: ast.expr, name: str, new: str) -> str:
+    """An expression with another name in place of one; keywords, attributes and strings are none."""
+    lines = [line.encode() for line in text.splitlines(keepends=True)]
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == name]
+    for node in sorted(found, key=lambda node: (node.lineno, node.col_offset), reverse=True):
+        line, start = lines[node.lineno - 1], node.col_offset
+        lines[node.lineno - 1] = line[:start] + new.encode() + line[start + len(name.encode()) :]
+    return b"".join(lines).decode()
+
+
 def _sets(cls: ast.ClassDef, name: str, limit: int | None) -> bool:
     """The class has an attribute from the start.
 
@@ -296,14 +316,15 @@ def _sets(cls: ast.ClassDef, name: str, limit: int | None) -> bool:
         if isinstance(node, ast.Assign):
             targets = node.targets
         elif isinstance(node, ast.AnnAssign):
-            targets = [node.target]
+            # Without a value it is there where something makes a field of it: a dataclass, a model.
+            targets = [node.target] if node.value is not None or cls.decorator_list or cls.bases else []
         elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == name:
             return any("property" in ast.unparse(decorator) for decorator in node.decorator_list)
         elif isinstance(node, ast.FunctionDef) and node.name in _INIT:
             for inner in node.body:
                 if limit is not None and inner.lineno >= limit:
                     break
-                if isinstance(inner, (ast.Assign, ast.AnnAssign)):
+                if isinstance(inner, (ast.Assign, ast.AnnAssign)) and inner.value is not None:
                     found = inner.targets if isinstance(inner, ast.Assign) else [inner.target]
                     if any(_is_own(target, name) for target in found):
                         return True

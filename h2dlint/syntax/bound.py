@@ -118,6 +118,42 @@ def _bound_by(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
         yield from ((name, node) for name in node.names)
 
 
+def names_between(outer: ast.AST, place: ast.expr) -> set[str]:
+    """Names that hide those outside: of lambdas and bodies of classes between a function or module and a place."""
+    names: set[str] = set()
+    for node in _way(outer, place):
+        if isinstance(node, ast.Lambda):
+            names |= {argument.arg for argument in ast.walk(node.args) if isinstance(argument, ast.arg)}
+        elif isinstance(node, ast.ClassDef):
+            names |= {name for name, _ in bound_in(ast.Module(node.body, []))}
+    return names
+
+
+def _way(outer: ast.AST, place: ast.expr) -> list[ast.AST]:
+    """The nodes from below ``outer`` down to a place in it."""
+    for child in ast.iter_child_nodes(outer):
+        if child is place:
+            return [child]
+        last = getattr(child, "end_lineno", None)
+        if last is not None and last < place.lineno:
+            continue
+        found = _way(child, place)
+        if found:
+            return [child, *found]
+    return []
+
+
+def for_type_checkers(tree: ast.Module) -> set[ast.AST]:
+    """The nodes under ``if TYPE_CHECKING:``, which never run."""
+    return {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and is_type_checking(node.test)
+        for statement in node.body
+        for inner in ast.walk(statement)
+    }
+
+
 def is_type_checking(test: ast.expr) -> bool:
     """The condition of ``if TYPE_CHECKING:``, under which nothing runs."""
     name = test.attr if isinstance(test, ast.Attribute) else test.id if isinstance(test, ast.Name) else ""

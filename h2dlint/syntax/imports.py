@@ -46,7 +46,12 @@ def import_at_top(
     Returns:
         ``None`` where no place was found.
     """
-    statements = [node for node in _header(tree) if _alone(source, tree, node)]
+    statements = [
+        node
+        for node in _header(tree)
+        if _alone(source, tree, node)
+        and not any(first <= node.lineno <= last for first, last in source.apart)
+    ]
     if wanted.name is not None:
         for node in statements:
             kept = _SKIP.search(source.line_text(node.end_lineno or node.lineno))
@@ -58,6 +63,12 @@ def import_at_top(
     if line is None:
         return None
     at, before, after = line
+    if source.cells is not None and at in source.cells.firsts[1:] and all(n.lineno != at for n in statements):
+        # Behind the last line of a cell, and not in front of the next one, which may be a magic.
+        end = len(source.line_text(at - 1)) + 1
+        return Edit(Span(at - 1, end, at - 1, end), f"\n{before}{wanted.statement(bound)}")
+    if any(first <= at <= last for first, last in source.apart):
+        return None
     return _inserted(at, f"{before}{wanted.statement(bound)}\n{after}")
 
 

@@ -9,12 +9,27 @@ PYTHON_CELLS = frozenset(
 )
 """Cell magics below which Python stands, as in ruff."""
 
+APART = frozenset({"ipytest", "pypy", "python", "python3", "timeit"})
+"""Those of which no other cell sees what they bind: a function or another process runs them."""
+
 _POSSIBLE = re.compile(r"^\s*[%!?,;/]|\?\s*$|=\s*[%!]", re.MULTILINE)
 _CELL = re.compile(r"\s*%%(\S*)")
 _LINE = re.compile(r"\s*[%!?,;/]")
 _ASSIGNED = re.compile(r"=\s*(?=[%!](?!=))")
 _QUOTES = ('"""', "'''", '"', "'")
 _OPERATORS = "=!<>+-*/%@&|^:"
+
+
+def cell_magic(text: str) -> tuple[str, int] | None:
+    """The name of the cell magic that a cell begins with, and the offset behind its line.
+
+    The offset is that of the end where no line follows.
+    """
+    found = _CELL.match(text)
+    if found is None:
+        return None
+    newline = text.find("\n", found.end())
+    return found[1], len(text) if newline < 0 else newline + 1
 
 
 def mask_magics(text: str) -> str | None:

@@ -17,7 +17,7 @@ from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
 
 from h2dlint.model import Cells
-from h2dlint.syntax.magics import mask_magics
+from h2dlint.syntax.magics import APART, cell_magic, mask_magics
 from h2dlint.syntax.source import DecodeError, SourceText
 
 SUFFIX = ".ipynb"
@@ -131,6 +131,17 @@ class NotebookText(SourceText):
                 raw.append(bisect_right(newlines, at) + 1)
         return Cells(tuple(numbers), tuple(firsts), tuple(raw))
 
+    @cached_property
+    def apart(self) -> tuple[tuple[int, int], ...]:
+        """First and last lines of the cells that bind their names for themselves, as below ``%%timeit``."""
+        found = []
+        for part in self.parts:
+            magic = cell_magic(part.text)
+            if magic is not None and magic[0] in APART:
+                first = bisect_right(self.line_starts, part.offset)
+                found.append((first, bisect_right(self.line_starts, part.offset + len(part.text))))
+        return tuple(found)
+
     def cell_text(self, number: int) -> str:
         """What is in a cell, by its number; empty where that is no Python."""
         return next((part.text for part in self.parts if part.number == number), "")
@@ -175,12 +186,12 @@ class NotebookText(SourceText):
             end, content = end - 1, content.removesuffix("\n")
         if end > len(part.text):
             raise ValueError("it goes beyond a cell of the notebook")
-        if start == end == 0 and part.text.startswith("%%"):
+        magic = cell_magic(part.text) if start == end else None
+        if magic is not None and start < magic[1]:
             # A cell magic has to stay in front.
-            newline = part.text.find("\n")
-            if newline < 0:
+            if not part.text[: magic[1]].endswith("\n"):
                 raise ValueError("there is no room in the cell of the notebook")
-            start = end = newline + 1
+            start = end = magic[1]
         return index, start, end, content
 
 

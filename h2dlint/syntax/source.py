@@ -89,6 +89,11 @@ class SourceText:
         """Of a notebook, which line belongs to which cell."""
         return None
 
+    @property
+    def apart(self) -> tuple[tuple[int, int], ...]:
+        """First and last lines of what binds its names for itself, as some cells of a notebook do."""
+        return ()
+
     def cell_text(self, number: int) -> str:
         """What is in a cell of a notebook, by its number; a file that is none is all one."""
         return self.text

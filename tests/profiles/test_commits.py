@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -110,3 +111,59 @@ def test_a_hook_that_fails_is_told_of(repository: Path) -> None:
 def test_nothing_to_commit_with_a_patch(repository: Path) -> None:
     assert fix("--commit-per-rule", "--diff").exit_code == 2
     assert fix("--commit-per-rule", "--patch", "x.patch").exit_code == 2
+
+
+@pytest.mark.parametrize("by", ["--commit-per-rule", "--commit-per-folder"])
+def test_what_a_check_leaves_out_is_not_committed(repository: Path, by: str) -> None:
+    (repository / "new.py").write_text(LIST, encoding="utf-8")
+    git(repository, "add", ".")
+    git(repository, "commit", "-qm", "second")
+    assert fix(by, "--diff-only", "HEAD~1").exit_code == 0
+    assert git(repository, "show", "--name-only", "--format=", "HEAD").split() == ["new.py"]
+    assert git(repository, "rev-list", "--count", "HEAD").strip() == "3"
+
+
+def test_a_baseline_holds_for_each_commit(repository: Path) -> None:
+    # The fix of another rule in its statement must not make a known finding new.
+    text = "import torch\n\n\ndef forward(xs: list[int]):\n    return {}, torch.tensor(0, device='cuda')\n"
+    text = text.format("torch.tensor(xs, device='cuda')")
+    place = repository / "src" / "one" / "b.py"
+    place.write_text(text, encoding="utf-8")
+    options = ["check", "--isolated", "--select", "HTD103", "--write-baseline", "b.json"]
+    assert CliRunner().invoke(main, options).exit_code == 0
+    place.write_text(f"{text}\n\ndef step():\n    return torch.tensor(1, device='cuda')\n", encoding="utf-8")
+    git(repository, "add", ".")
+    git(repository, "commit", "-qm", "second")
+    baseline = (repository / "b.json").read_text(encoding="utf-8")
+    assert fix("--commit-per-rule", "--baseline", "b.json").exit_code == 0
+    fixed = place.read_text(encoding="utf-8")
+    assert "non_blocking=True), torch.tensor(0, device='cuda')\n" in fixed
+    assert "return torch.full((), 1, device='cuda')\n" in fixed
+    assert git(repository, "rev-list", "--count", "HEAD").strip() == "4"
+    assert json.loads(baseline) != {} and "HTD103" in (repository / "b.json").read_text(encoding="utf-8")
+
+
+def test_what_a_hook_adds_is_in_the_index(repository: Path) -> None:
+    hook = repository / ".git" / "hooks" / "pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(
+        '#!/bin/sh\nfor f in $(git diff --cached --name-only); do echo "# neat" >> "$f"; git add "$f"; done\n'
+    )
+    hook.chmod(0o755)
+    assert fix("--commit-per-rule").exit_code == 0
+    assert git(repository, "status", "--porcelain", "--untracked-files=no") == ""
+
+
+def test_names_with_brackets_are_no_patterns(repository: Path) -> None:
+    (repository / "src" / "two" / "[c].py").write_text(LIST, encoding="utf-8")
+    done = fix("--commit-per-rule")
+    assert done.exit_code == 2 and "[c].py is not tracked" in done.stderr
+
+
+def test_files_of_two_repositories(repository: Path) -> None:
+    inner = repository / "a_lib"
+    inner.mkdir()
+    git(inner, "init", "-q")
+    (inner / "a.py").write_text(LIST, encoding="utf-8")
+    done = fix("--commit-per-rule")
+    assert done.exit_code == 2 and "name the files of one repository" in done.stderr

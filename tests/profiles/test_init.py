@@ -160,3 +160,66 @@ def test_checks_of_the_repository_are_shown(tmp_path: Path) -> None:
         "import re\nBAD = re.compile('pin_memory=True')\n", encoding="utf-8"
     )
     assert "tools/check.py:2: BAD = re.compile('pin_memory=True')" in init(tmp_path).stdout
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ("return torch.tensor(xs[1:], pin_memory=True).to(d, non_blocking=True)", "xs[1:]"),
+        ("return torch.tensor(xs, dtype=torch.int32, pin_memory=True).to(d, non_blocking=True)", "int32"),
+        ("return torch.tensor(xs, pin_memory=True).to(d, torch.half, non_blocking=True)", "half"),
+        ("return torch.tensor(xs, pin_memory=True).to(d, non_blocking=True).view(-1)", "changes what"),
+        (
+            "t = torch.tensor(xs, pin_memory=True).to(d, non_blocking=True)\n    t += 1\n    return t",
+            "t += 1",
+        ),
+        (
+            "t = torch.tensor(xs, pin_memory=True).to(d, non_blocking=True)\n    t.neg_()\n    return t",
+            "neg_",
+        ),
+        (
+            "t = torch.tensor(xs, pin_memory=True).to(d, non_blocking=True)\n    t[0] = 1\n    return t",
+            "t[0] = 1",
+        ),
+        (
+            "if d:\n        return xs\n    return torch.tensor(xs, pin_memory=True).to(d, non_blocking=True)",
+            "give back",
+        ),
+        ("return torch.tensor(xs, pin_memory=True).to(d, non_blocking=True)", ""),
+    ],
+)
+def test_a_helper_that_changes_values_is_not_proposed(tmp_path: Path, body: str, why: str) -> None:
+    utils = f"import torch\n\n\ndef up(xs, d):\n    {body}\n"
+    user = "from app.utils import up\n\n\ndef f(xs, d):\n    return up(xs, d)\n"
+    app = App.made(tmp_path, "", utils=utils, user=user)
+    done = init(app.root, "--verbose")
+    assert ("not proposed: it" in done.stdout and why in done.stdout) is bool(why)
+    assert ('helper = "app.utils.up"' in done.stdout) is (not why)
+
+
+def test_a_decorated_helper_is_not_proposed(tmp_path: Path) -> None:
+    utils = UTILS.replace("def upload", "@traced\ndef upload")
+    done = init(App.made(tmp_path, "", utils=utils, user=USER).root)
+    assert "it is decorated (traced)" in done.stdout and "helper =" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("signature", "given", "template"),
+    [
+        ("xs, d, dtype=None", "dtype", "({data}, {device}, dtype={dtype?})"),
+        ("xs, d, dtype=torch.int64", "dtype", "({data}, {device}, {dtype})"),
+        ("xs, d, *, dtype=torch.int64", "dtype", "({data}, {device}, dtype={dtype})"),
+        ("xs, d, *, dtype=None", "dtype or torch.int64", "({data}, {device}, dtype={dtype})"),
+    ],
+)
+def test_a_dtype_of_its_own_is_never_left_to_the_helper(signature: str, given: str, template: str) -> None:
+    made = f"torch.tensor(xs, dtype={given}, pin_memory=True).to(d, non_blocking=True)"
+    assert uploader(f"def f({signature}):\n    return {made}") == f"{template} list"
+
+
+def test_keys_go_to_the_configuration_that_rules(tmp_path: Path) -> None:
+    App.made(tmp_path, 'select = ["HTD1"]\n', user=USER)
+    assert init(tmp_path / "app", "--write").exit_code == 0
+    assert not (tmp_path / "app" / ".h2dlint.toml").exists()
+    written = (tmp_path / "h2dlint.toml").read_text(encoding="utf-8")
+    assert written.startswith('select = ["HTD1"]\n') and 'helper = "app.utils.upload"' in written
