@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
-from docs._hooks import commands_page, settings_page
+from docs._hooks import commands_page, settings_page, speed_table
 from h2dlint.cli import main
 from h2dlint.cli.check import check
 from h2dlint.cli.options import overrides
@@ -21,6 +21,8 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib  # type: ignore[import-not-found, unused-ignore]
+
+DOCS = Path(__file__).parent.parent / "docs"
 
 
 def rows() -> dict[str, list[str]]:
@@ -94,3 +96,44 @@ def test_every_command_and_every_option_is_in_the_reference(name: str, command: 
 def test_text_of_a_terminal_is_no_markup() -> None:
     command = click.Command("x", help="A <b> of `a*b` and [c].\n\n\b\nkept\n  as is")
     assert commands_page.text_of(command) == "A \\<b\\> of `a*b` and \\[c\\].\n\n```text\nkept\n  as is\n```"
+
+
+def test_the_speed_table_is_of_the_file() -> None:
+    run = {"seconds": 2.0, "processor": 1.0, "memory": 50.0}
+    document = {
+        "date": "2026-01-02",
+        "machine": {"cores": 2, "python": "3.11"},
+        "tree": {"requirement": "a==1", "files": 1234, "lines": 5},
+        "commands": {"one": [run, {**run, "seconds": 9.0}, {**run, "seconds": 4.0}], "two": [run]},
+    }
+    text = speed_table.speed_table(document)
+    assert "2026-01-02 on `a==1` (1,234 files, 5 lines), 2 processors, Python 3.11." in text
+    assert "| one | 4.00 s | 50 MiB |\n| two | 2.00 s | 50 MiB |" in text
+    page = speed_table.on_page_markdown((DOCS / "comparison.md").read_text(encoding="utf-8"), None)
+    assert "| h2dlint, warm |" in page
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    """mkdocs only warns of a page that no one gets to; here it is an error without building the site."""
+    named = re.findall(
+        r": ([\w-]+\.md)$", (DOCS / "_hooks" / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert sorted(named) == sorted(page.name for page in DOCS.glob("*.md"))
+
+
+@pytest.mark.parametrize("page", ["index.md", "README"])
+def test_the_front_pages_lead_to_every_page(page: str) -> None:
+    text = ((DOCS / page) if page.endswith(".md") else DOCS.parent / "README.md").read_text(encoding="utf-8")
+    wanted = {
+        "tutorial.md",
+        "configuration.md",
+        "suppressions.md",
+        "safety.md",
+        "codemod.md",
+        "verify.md",
+        "faq.md",
+    }
+    if page == "index.md":
+        wanted = {each.name for each in DOCS.glob("*.md")} - {"index.md", "measured-runtime.md"}
+    linked = set(re.findall(r"\]\((?:docs/)?([\w-]+\.md)", text))
+    assert wanted <= linked

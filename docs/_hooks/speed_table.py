@@ -25,8 +25,8 @@ def speed_table(document: dict[str, Any]) -> str:
     """
     tree, machine = document["tree"], document["machine"]
     lines = [
-        f"Measured on {document['date']} on `{tree['requirement']}` ({tree['files']:,} files, {tree['lines']:,} lines), "
-        f"{machine['cores']} processors, Python {machine['python']}.",
+        f"Measured on {document['date']} on `{tree['requirement']}` ({tree['files']:,} files, "
+        f"{tree['lines']:,} lines), {machine['cores']} processors, Python {machine['python']}.",
         "",
         "| command | time | largest process |",
         "|---|---:|---:|",
