@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from docs._hooks import rule_pages
+from docs._hooks import rule_pages, settings_page
 from h2dlint.engine.schema import KEYS
 from h2dlint.report import FORMATS
 from h2dlint.rules import all_rules
@@ -21,8 +21,8 @@ def read(name: str) -> str:
 
 def test_every_key_is_described_once_and_no_other() -> None:
     text = read("configuration.md")
-    headings = re.findall(r"^### (\S+)$", text, re.MULTILINE)
-    rows = re.findall(r"^\| \[`(\S+)`\]\(#(\S+)\)", text, re.MULTILINE)
+    headings = settings_page.HEADING.findall(text)
+    rows = re.findall(r"^\| \[`(\S+)`\]\(#(\S+)\)", settings_page.fill_settings(text), re.MULTILINE)
     assert sorted(headings) == sorted(KEYS)
     assert rows == [(key, key) for key in headings]
 

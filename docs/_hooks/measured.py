@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import json
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -161,13 +162,19 @@ def _rule(figure: Figure) -> list[str]:
         rows.append(
             [
                 f"`{name}`",
-                ", ".join(one["findings"]),
+                _counted(one["findings"]),
                 f"{before['h2d_syncs']} → {after['h2d_syncs']}" if after else f"{before['h2d_syncs']}",
                 f"{_ms(before)} → {_ms(after)}" if after else _ms(before),
             ]
         )
     held = f"host held behind {_queued(cases.values())} of queued work"
     return _table(["case", "findings: fix", "blocking H2D copies", held], rows)
+
+
+def _counted(findings: Iterable[str]) -> str:
+    """What was found, each once: ``HTD101: unsafe (3), HTD101: safe``."""
+    counts = Counter(findings)
+    return ", ".join(f"{what} ({count})" if count > 1 else what for what, count in counts.items())
 
 
 def _races(figure: Figure) -> list[str]:
@@ -179,7 +186,7 @@ def _races(figure: Figure) -> list[str]:
         rows.append(
             [
                 f"`{name}`",
-                ", ".join(one["findings"]) or "none",
+                _counted(one["findings"]) or "none",
                 f"{one['wrong_before']} of {one['runs']}",
                 "" if after is None else f"{after} of {one['runs']}",
             ]

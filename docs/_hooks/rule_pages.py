@@ -35,7 +35,8 @@ FAMILIES = {
 
 def on_config(config: Any) -> Any:
     """Name the rule pages in the navigation."""
-    pages: list[Any] = ["rules/index.md", *({rule.code: f"rules/{rule.code}.md"} for rule in all_rules())]
+    pages: list[Any] = ["rules/index.md"]
+    pages += [{f"{rule.code} {rule.name}": f"rules/{rule.code}.md"} for rule in all_rules()]
     for entry in config.nav:
         if isinstance(entry, dict) and "Rules" in entry:
             entry["Rules"] = pages

@@ -5,9 +5,9 @@ from __future__ import annotations
 import unicodedata
 
 _CODES = {
-    "code": "1;31",
-    "caret": "1;31",
-    "gutter": "1;34",
+    "code": "1;91",  # bright, as in ruff: plain red and blue are hardly seen on a dark ground
+    "caret": "1;91",
+    "gutter": "1;94",
     "path": "1",
     "bold": "1",
     "fixable": "36",

@@ -199,7 +199,7 @@ def test_on_a_terminal(tmp_path: Path) -> None:
         pass
     os.close(leader)
     assert process.wait(timeout=60) == 1
-    assert b"\x1b[1;31mHTD101\x1b[0m" in seen
+    assert b"\x1b[1;91mHTD101\x1b[0m" in seen
 
 
 class Terminal:

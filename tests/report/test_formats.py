@@ -42,7 +42,7 @@ def test_concise() -> None:
 
 def test_concise_in_colour() -> None:
     text = render(REPORT, None, "concise", View(colour=True, summary=False))
-    assert text.startswith("\x1b[1mpkg/step.py\x1b[0m:4:9: \x1b[1;31mHTD101\x1b[0m [\x1b[36m*\x1b[0m] `torch")
+    assert text.startswith("\x1b[1mpkg/step.py\x1b[0m:4:9: \x1b[1;91mHTD101\x1b[0m [\x1b[36m*\x1b[0m] `torch")
 
 
 def test_json_is_version_1() -> None:

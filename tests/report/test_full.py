@@ -101,7 +101,7 @@ def test_whole_report() -> None:
 
 def test_colours_change_nothing_but_the_colour() -> None:
     coloured = render(REPORT, SOURCE, view=View(colour=True))
-    assert "\x1b[1;31mHTD101\x1b[0m" in coloured
+    assert "\x1b[1;91mHTD101\x1b[0m" in coloured
     assert re.sub(r"\x1b\[[\d;]*m", "", coloured) == WHOLE
 
 
