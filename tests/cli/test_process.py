@@ -84,6 +84,7 @@ def test_help_names_the_commands() -> None:
         "check",
         "fix",
         "rule",
+        "init",
         "trace",
         "verify",
         "clean",
