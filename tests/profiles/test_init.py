@@ -160,3 +160,10 @@ def test_checks_of_the_repository_are_shown(tmp_path: Path) -> None:
         "import re\nBAD = re.compile('pin_memory=True')\n", encoding="utf-8"
     )
     assert "tools/check.py:2: BAD = re.compile('pin_memory=True')" in init(tmp_path).stdout
+
+
+def test_a_configuration_further_up_is_added_to(tmp_path: Path) -> None:
+    App.made(tmp_path, "cold = true\n", step=STEP, user=USER)
+    assert init(tmp_path / "app", "--write").exit_code == 0
+    assert not (tmp_path / "app" / ".h2dlint.toml").exists()
+    assert 'helper = "app.utils.upload"' in (tmp_path / "h2dlint.toml").read_text(encoding="utf-8")
