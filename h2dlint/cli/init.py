@@ -55,7 +55,11 @@ def init(ctx: click.Context, path: Path, write: bool, quiet: bool, verbose: bool
     lines += _section(proposal)
     Output().write(lines)
     if write:
-        _write(root, Path(settings.root), proposal, quiet)
+        from h2dlint.cli.toml import file_for
+
+        # One further up that rules here must not be hidden by a new one.
+        file = Path(settings.config_file) if settings.config_file is not None else file_for(root)
+        _write(file, proposal, quiet)
     ctx.exit(Exit.CLEAN)
 
 
@@ -137,12 +141,10 @@ def _section(proposal: Proposal) -> list[str]:
     return ["[tool.h2dlint]\n", *(f"{key} = {shown(value)}\n" for key, value in proposal.values.items())]
 
 
-def _write(root: Path, ruled_from: Path, proposal: Proposal, quiet: bool) -> None:
+def _write(file: Path, proposal: Proposal, quiet: bool) -> None:
     from h2dlint.cli.terminal import Output
-    from h2dlint.cli.toml import TomlError, add_keys, file_for
+    from h2dlint.cli.toml import TomlError, add_keys
 
-    above = file_for(ruled_from)
-    file = file_for(root, above if above.is_file() else None)
     if not proposal.values:
         if not quiet:
             Output(err=True).write([f"{file.name}: nothing to write\n"])

@@ -223,3 +223,10 @@ def test_keys_go_to_the_configuration_that_rules(tmp_path: Path) -> None:
     assert not (tmp_path / "app" / ".h2dlint.toml").exists()
     written = (tmp_path / "h2dlint.toml").read_text(encoding="utf-8")
     assert written.startswith('select = ["HTD1"]\n') and 'helper = "app.utils.upload"' in written
+
+
+def test_a_configuration_further_up_is_added_to(tmp_path: Path) -> None:
+    App.made(tmp_path, "cold = true\n", step=STEP, user=USER)
+    assert init(tmp_path / "app", "--write").exit_code == 0
+    assert not (tmp_path / "app" / ".h2dlint.toml").exists()
+    assert 'helper = "app.utils.upload"' in (tmp_path / "h2dlint.toml").read_text(encoding="utf-8")
