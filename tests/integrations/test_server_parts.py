@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("pygls")
@@ -72,6 +72,7 @@ def test_a_comment_is_put_where_it_silences(body: str, silenced: str | None) -> 
     assert lint_source("a.py", after.encode(), Settings()).findings == ()
 
 
+@settings(deadline=None)
 @given(TEXT, st.sampled_from(list(types.PositionEncodingKind)), st.data())
 def test_positions_come_back(text: str, encoding: types.PositionEncodingKind, data: st.DataObject) -> None:
     positions = Positions(SourceText(text), encoding)
@@ -80,6 +81,7 @@ def test_positions_come_back(text: str, encoding: types.PositionEncodingKind, da
     assert positions.place(positions.position(line, column)) == (line, column)
 
 
+@settings(deadline=None)
 @given(TEXT, TEXT)
 def test_changes_of_lines_make_one_text_of_another(before: str, after: str) -> None:
     text = before

@@ -3,7 +3,7 @@ from __future__ import annotations
 import ast
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from h2dlint.syntax.magics import mask_magics
@@ -65,6 +65,7 @@ LINES = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(LINES), st.sampled_from(["\n", "\r\n"]))
 def test_offsets_and_lines_hold(lines: list[str], newline: str) -> None:
     text = newline.join(lines)

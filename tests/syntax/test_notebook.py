@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from h2dlint.syntax import notebook as module
@@ -136,6 +136,7 @@ STYLE = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(SOURCE, max_size=4), STYLE, st.data())
 def test_untouched_json_is_kept_byte_for_byte(cells: list[Any], style: Any, data: st.DataObject) -> None:
     raw = notebook(*cells, **style)
