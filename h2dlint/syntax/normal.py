@@ -59,10 +59,11 @@ def shortened(text: str, most: int = 200) -> str:
 def squeezed(text: str) -> str:
     """A normal text without parentheses, which formatters put around what does not fit a line; no code any more.
 
-    Of a shortened text its digest, which is the same where only parentheses differ.
+    Nor with what ends a header, which then stands on a line of its own. Of a shortened text its digest, which is the
+    same where only these differ.
     """
     digest = _DIGEST.search(text)
-    return digest[1] if digest is not None else text.translate(_PARENTHESES)
+    return digest[1] if digest is not None else text.translate(_PARENTHESES).rstrip(",:")
 
 
 def _wordy(character: str) -> bool:

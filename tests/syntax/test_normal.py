@@ -7,7 +7,7 @@ import io
 import tokenize
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from h2dlint.syntax.normal import normal, shortened, squeezed
@@ -47,11 +47,13 @@ def test_strings_over_lines_are_kept() -> None:
     assert normal('x = """a\n  # b\n"""  # c') == 'x="""a\n  # b\n"""'
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_has_a_normal_form_which_is_its_own(text: str) -> None:
     assert isinstance(normal(text), str)
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["x = f(a, 'b', c=[1, 2])", "if a or b: y = {'k': (1, 2)}", "z = lambda q: q @ w"]),
     st.data(),
@@ -77,4 +79,5 @@ def test_parentheses_that_a_formatter_adds() -> None:
     for text in ("torch.tensor(a, d)", long):
         one, other = (shortened(normal(each)) for each in (f"return {text}", f"return (\n    {text}\n)"))
         assert squeezed(one) == squeezed(other)
+        assert squeezed(normal("if f(a, d):")) == squeezed(normal("if f(\n    a, d"))
         assert squeezed(one) != squeezed(shortened(normal(f"return a{text}")))
