@@ -14,21 +14,13 @@ class TomlError(Exception):
     """The file cannot be read or written; the message says why."""
 
 
-def file_for(root: Path, ruling: Path | None = None) -> Path:
-    """The configuration file of a repository: the one that rules there, or would.
-
-    Args:
-        root: top of the repository, or a folder in it.
-        ruling: the file that was found to rule there, if any.
-    """
+def file_for(root: Path) -> Path:
+    """The configuration file of a repository that has none: a ``pyproject.toml`` if there is one, else our own."""
     for name in FILE_NAMES:
         if (root / name).is_file():
             return root / name
     if (root / "pyproject.toml").is_file():
         return root / "pyproject.toml"
-    # A new file would hide the configuration that rules there.
-    if ruling is not None and root.is_relative_to(ruling.parent):
-        return ruling
     return root / FILE_NAMES[0]
 
 
