@@ -116,9 +116,9 @@ def test_a_graph_is_made_anew_where_it_would_be_another(tmp_path: Path) -> None:
 
 
 def test_a_text_is_split_once_however_much_is_found_in_it() -> None:
-    part = Part("file:///a.py", 1, "x = 1\n")
-    buffer = Buffer("file:///a.py", Path("a.py"), (part,))
+    part = Part("untitled:a.py", 1, "x = 1\n")
+    buffer = Buffer("untitled:a.py", Path("a.py"), (part,))
     assert buffer.positions(part) is buffer.positions(part)
-    other = Part("file:///a.py", 2, "y = 1\n")
+    other = Part("untitled:a.py", 2, "y = 1\n")
     assert buffer.positions(other).source.text == other.text
-    assert buffer == Buffer("file:///a.py", Path("a.py"), (part,))
+    assert buffer == Buffer("untitled:a.py", Path("a.py"), (part,))
