@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 import re
 
 from h2dlint.engine.edits import apply_edits
+from h2dlint.engine.noqa import same_program
 from h2dlint.engine.suppressions import apply_suppressions
 from h2dlint.model import Edit, Finding, Span
 from h2dlint.syntax.source import SourceText
@@ -27,7 +27,6 @@ def noqa_edit(source: SourceText, finding: Finding, names: dict[str, str]) -> Ed
     """
     first, last = finding.statement
     lines = [*range(last, first - 1, -1), finding.span.end_line, finding.span.line]
-    tree = _shape(source.text)
     for line in dict.fromkeys(line for line in lines if line > 0):
         text = source.line_text(line)
         found = list(_NOQA.finditer(text))
@@ -37,15 +36,8 @@ def noqa_edit(source: SourceText, finding: Finding, names: dict[str, str]) -> Ed
             column, content = len(text) + 1, f"  # noqa: {finding.code}"
         edit = Edit(Span(line, column, line, column), content)
         after = SourceText(apply_edits(source, [edit]), source.encoding, source.bom)
-        if _shape(after.text) != tree:
+        if not same_program(source.text, after.text):
             continue
         if not apply_suppressions(after, finding.path, [finding], names).kept:
             return edit
     return None
-
-
-def _shape(text: str) -> str | None:
-    try:
-        return ast.dump(ast.parse(text))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
