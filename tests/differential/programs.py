@@ -1,0 +1,320 @@
+"""Draws whole programs: statements of every rule in functions, classes, loops, branches, contexts and handlers."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tests.differential import moves, subscripts
+from tests.differential.scope import Scope
+
+TEMPLATES: tuple[tuple[Callable[[Scope], Any], float], ...] = (
+    (moves.tensor_on_device, 1.0),
+    (moves.as_tensor_on_device, 1.0),
+    (moves.constant_on_device, 1.2),
+    (moves.new_tensor, 1.0),
+    (moves.legacy, 1.0),
+    (moves.pinned_on_device, 0.8),
+    (moves.moved("constructed"), 1.0),
+    (moves.moved("factory"), 1.0),
+    (moves.moved("numpy"), 1.0),
+    (moves.copied, 1.2),
+    (moves.moved("pinned"), 1.4),
+    (moves.moved("", blocking=0.0), 1.0),
+    (moves.gapped, 1.4),
+    (moves.moved("given"), 0.5),
+    (subscripts.read, 1.0),
+    (subscripts.scalar_by_tensor, 1.2),
+    (subscripts.scalar_by_element, 1.2),
+    (subscripts.host_into_part, 1.2),
+    (subscripts.write_by_host_index, 0.8),
+    (subscripts.chosen, 1.2),
+    (subscripts.other, 0.4),
+)
+"""What draws a statement, with how often."""
+
+CAUGHT = "caught "
+"""How a program says what it caught."""
+
+HEAD = """\
+import array
+
+import numpy as np
+import torch
+
+DEVICE = torch.device("cuda")
+"""
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program and what it is run with.
+
+    Args:
+        seed, number: it is drawn from these two alone.
+        text: a module with a function ``run``.
+        inputs: of its parameters, each an expression that is evaluated anew for every run.
+        device: expression of the parameter ``d``.
+        on_host: that is the host, which ``assume-cuda`` rules out.
+    """
+
+    seed: int
+    number: int
+    text: str
+    inputs: tuple[tuple[str, str], ...]
+    device: str
+
+    @property
+    def on_host(self) -> bool:
+        return "cpu" in self.device
+
+
+def draw(seed: int, number: int) -> Program:
+    """The program of that number; the same on every machine."""
+    rng = random.Random(f"{seed}/{number}")
+    frame = rng.choices(
+        ["function", "class", "generator", "async", "module", "methods"], [45, 22, 8, 5, 8, 12]
+    )[0]
+    scope = Scope(
+        rng, owner="self" if frame in ("class", "methods", "module") else "", yields=frame == "generator"
+    )
+    scope.depth = 2 if scope.owner else 1
+    for _ in range(rng.randint(1, 4)):
+        statement(scope)
+    text = _framed(scope, frame)
+    device = rng.choices(
+        [
+            "torch.device('cuda')",
+            "torch.device('cuda', 0)",
+            "'cuda'",
+            "'cuda:0'",
+            "torch.device('cpu')",
+            "'cpu'",
+        ],
+        [30, 20, 15, 10, 15, 10],
+    )[0]
+    return Program(seed, number, text, tuple(scope.inputs.items()), device)
+
+
+def statement(g: Scope) -> None:
+    """A statement of some rule, by itself or in something."""
+    templates = [template for template, _ in TEMPLATES]
+    template = g.rng.choices(templates, [weight for _, weight in TEMPLATES])[0]
+    room = g.depth < 4
+    form = g.rng.random()
+    if not room or form < 0.5:
+        template(g)
+    elif form < 0.66:
+        _loop(g, template)
+    elif form < 0.74:
+        _handled(g, template)
+    elif form < 0.84:
+        _context(g, template)
+    elif form < 0.92:
+        _branch(g, template)
+    else:
+        _inner(g, template)
+
+
+def _loop(g: Scope, template: Callable[[Scope], Any]) -> None:
+    """A loop, with the statement in it; what was made before may be written to in every turn."""
+    # A parameter or a buffer that is made outside and used inside.
+    kind = g.one("reuse", "reuse", "reuse", "plain", "while", "comprehension")
+    if kind == "reuse":
+        _reuse(g)
+        return
+    if kind == "comprehension":
+        made = g.one(
+            "torch.tensor([k, 1])",
+            "torch.full((2,), k)",
+            "torch.tensor([k], pin_memory=True)",
+            "torch.zeros(2, dtype=torch.int64)",
+        )
+        g.give(f"[{made}{moves.move(g)} for k in range(2)]")
+        return
+    head = "for i in range(2):" if kind == "plain" else "i = 2\nwhile (i := i - 1) >= 0:"
+    *before, last = head.split("\n")
+    for line in before:
+        g.line(line)
+    with g.block(last):
+        template(g)
+        if g.chance(0.15):
+            g.line(g.one("if i == 1: continue", "if i == 1: break"))
+        if g.chance(0.3):
+            template(g)
+
+
+def _reuse(g: Scope) -> None:
+    """A buffer on the host that is written anew in every turn and copied in every turn."""
+    pin = g.one(", pin_memory=True", ", pin_memory=True", "")
+    made, write = g.rng.choice(
+        [
+            (f"torch.zeros(3{pin})", "{b}.fill_(i + 1)"),
+            (f"torch.empty(3, dtype=torch.int64{pin})", "{b}[:] = i + 1"),
+            (f"torch.tensor([1, 2, 3]{pin})", "{b} += i" if not g.owner else "{b}.add_(i)"),
+            (f"torch.ones(2, 3{pin})", "{b}.mul_(i)"),
+            (f"torch.ones(2, 6{pin})[:, :3]", "{b}[0] = i"),
+            ("np.zeros(3, dtype=np.float32)", "{b}[:] = i + 1"),
+            ("np.zeros((2, 3))", "{b} += 1"),
+            ("[1, 2, 3]", "{b}[0] = i + 7"),
+            (f"torch.zeros(3{pin})", "{b}.copy_(torch.full((3,), float(i)))"),
+            (f"torch.zeros(3{pin})", "torch.add({b}, 1, out={b})"),
+            (f"torch.zeros(3{pin})", "fill({b}, i)"),
+            ("bytearray(24)", "{b}[0] = i + 1"),
+        ]
+    )
+    g.helper("fill", "def fill(t: torch.Tensor, value: int) -> None:\n    t.fill_(value)")
+    name = g.attribute("buf", made) if g.chance(0.35) else g.local("buf", made)
+    if made.startswith("np"):
+        read = g.one(f"torch.from_numpy({name})", f"torch.as_tensor({name})", f"torch.tensor({name})")
+    elif made.startswith("bytearray"):
+        read = f"torch.frombuffer({name}, dtype=torch.uint8)"
+    elif made.startswith("["):
+        read = f"torch.tensor({name})"
+    else:
+        read = name + g.one(
+            "", "", "", "[:2]", ".view(-1)" if "6" not in made else "", ".pin_memory()", ".clone()", ".t()"
+        )
+    there = ""
+    if g.chance(0.35):
+        shape = "2, 3" if "2, " in made or "(2" in made else "3"
+        there = g.local("dst", f"torch.zeros({2 if g.chance(0.6) else 1}, {shape}, device={g.device()})")
+    head = g.one("for i in range(2):", "for i in range(3):", "for i, _ in enumerate('ab'):")
+    with g.block(head):
+        first = write.format(b=name)
+        late = g.chance(0.35)
+        if not late:
+            g.line(first)
+        if there:
+            flag = g.one("", "", ", non_blocking=True")
+            source = read if not made.startswith("[") else f"torch.tensor({name})"
+            g.line(f"{there}{g.one('[0]', '[-1]', '')}.copy_({source}{flag})")
+            if g.chance(0.5):
+                g.give(f"{there}.clone()")
+        else:
+            g.give(f"{read}{moves.move(g, g.chance(0.8))}")
+        if late:
+            g.line(first)
+    if there:
+        g.give(there)
+    if g.chance(0.3) and not made.startswith(("bytearray", "[")):
+        g.give(name)
+
+
+def _handled(g: Scope, template: Callable[[Scope], Any]) -> None:
+    with g.block("try:"):
+        template(g)
+        if g.chance(0.15):
+            g.line("raise ValueError('on purpose')")
+    caught = g.one("Exception", "(RuntimeError, TypeError, ValueError, IndexError, OverflowError)")
+    with g.block(f"except {caught} as error:"):
+        g.give(f"'{CAUGHT}' + type(error).__name__")
+    if g.chance(0.4):
+        with g.block("finally:"):
+            g.give("'done'") if g.chance(0.5) else statement_leaf(g)
+
+
+def statement_leaf(g: Scope) -> None:
+    """A statement by itself."""
+    templates = [template for template, _ in TEMPLATES]
+    g.rng.choices(templates, [weight for _, weight in TEMPLATES])[0](g)
+
+
+def _context(g: Scope, template: Callable[[Scope], Any]) -> None:
+    kind = g.one("no_grad", "inference", "device", "default_device", "dtype", "grad", "device")
+    heads = {
+        "no_grad": "with torch.no_grad():",
+        "inference": "with torch.inference_mode():",
+        "grad": "with torch.enable_grad():",
+    }
+    if kind in heads:
+        with g.block(heads[kind]):
+            template(g)
+    elif kind == "device":
+        where = g.one("'cuda'", "'cuda'", g.given_device(), "'cpu'")
+        with g.block(f"with torch.device({where}):"):
+            template(g)
+    elif kind == "default_device":
+        g.line(f"torch.set_default_device({g.one(repr('cuda'), g.given_device(), repr('cpu'))})")
+        with g.block("try:"):
+            template(g)
+        with g.block("finally:"):
+            g.line("torch.set_default_device(None)")
+    else:
+        g.line(f"torch.set_default_dtype(torch.{g.one('float64', 'float16', 'bfloat16')})")
+        with g.block("try:"):
+            template(g)
+        with g.block("finally:"):
+            g.line("torch.set_default_dtype(torch.float32)")
+
+
+def _branch(g: Scope, template: Callable[[Scope], Any]) -> None:
+    test = g.one(
+        f"len(str({g.given_device()})) > 3",
+        f"torch.device({g.given_device()}).type == 'cuda'",
+        "torch.cuda.is_available()",
+        g.parameter("flag", "bool", g.one("True", "False")),
+    )
+    with g.block(f"if {test}:"):
+        template(g)
+    if g.chance(0.6):
+        with g.block("else:"):
+            statement_leaf(g)
+
+
+def _inner(g: Scope, template: Callable[[Scope], Any]) -> None:
+    """The statement in a function of its own: a closure, with an argument, run once or twice."""
+    name = g.name("inner")
+    inner = Scope(g.rng, parameters=g.parameters, inputs=g.inputs, defaults=g.defaults, helpers=g.helpers)
+    inner.numbers, inner.depth = g.numbers + 100, g.depth
+    with inner.block(f"def {name}(k: int = 1):"):
+        inner.line("out = []")
+        template(inner)
+        inner.line("return out")
+    g.numbers = inner.numbers
+    g.lines += inner.lines
+    g.give(f"{name}()")
+    if g.chance(0.3):
+        g.give(f"[{name}(k) for k in range(2)]")
+
+
+def _framed(g: Scope, frame: str) -> str:
+    """The whole module."""
+    parameters = dict(g.parameters)
+    names = ["d", *sorted(parameters, key=lambda name: name in g.defaults)]
+    spelled = []
+    for name in names:
+        annotation = g.one("torch.device", "", "str") if name == "d" else parameters[name]
+        text = f"{name}: {annotation}" if annotation else name
+        if name in g.defaults:
+            text += f" = {g.defaults[name]}"
+        spelled.append(text)
+    given = ", ".join(spelled)
+    passed = ", ".join(names)
+    helpers = "".join(f"\n\n{text}\n" for text in g.helpers.values())
+    body = "\n".join(g.lines)
+    head = HEAD + helpers
+    if frame == "generator":
+        return f"{head}\n\ndef run({given}):\n{body}\n"
+    if frame == "async":
+        return f"{head}\n\nasync def run({given}):\n    out = []\n{body}\n    return out\n"
+    if not g.owner:
+        return f"{head}\n\ndef run({given}):\n    out = []\n{body}\n    return out\n"
+    base = "(torch.nn.Module)" if frame == "module" else ""
+    method = "forward" if frame == "module" else "step"
+    made = (
+        "\n".join(f"        {line}" for line in (*(["super().__init__()"] if base else []), *g.attributes))
+        or "        pass"
+    )
+    once = (
+        "out.append(worker.step(" + passed + "))"
+        if frame == "class"
+        else f"out.append(worker.{method}({passed}))"
+    )
+    return (
+        f"{head}\n\nclass Worker{base}:\n    def __init__(self, {given}):\n{made}\n\n"
+        f"    def {method}(self, {given}):\n        out = []\n{body}\n        return out\n\n\n"
+        f"def run({given}):\n    worker = Worker({passed})\n    out = []\n    {once}\n    {once}\n    return out, vars(worker)\n"
+    )
