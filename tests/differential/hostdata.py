@@ -138,10 +138,23 @@ def listed(g: Scope) -> Data:
         return Data(text, "range", "int", None if "5, 0" in text or "(0)" in text else shape)
     if form == "odd":
         text = g.one(
-            "[]", "[[]]", "[[1], [2, 3]]", "[[1, 2], [3]]", "[1, 'a']", "[None]", "()", f"[[[{row}]]]", f"[*[{row}], 1]",
-            f"[[{row}]] * 2", f"[{g.one(*SAFE_INTS)}] * 3", f"({g.one(*FLOATS)},) * 2", "[np.float32(1.5), np.float32(2)]",
-            "[np.int64(1), 2]", "[torch.tensor(1), torch.tensor(2)]", "[np.arange(2), np.arange(2)]",
-        )  # fmt: skip
+            "[]",
+            "[[]]",
+            "[[1], [2, 3]]",
+            "[[1, 2], [3]]",
+            "[1, 'a']",
+            "[None]",
+            "()",
+            f"[[[{row}]]]",
+            f"[*[{row}], 1]",
+            f"[[{row}]] * 2",
+            f"[{g.one(*SAFE_INTS)}] * 3",
+            f"({g.one(*FLOATS)},) * 2",
+            "[np.float32(1.5), np.float32(2)]",
+            "[np.int64(1), 2]",
+            "[torch.tensor(1), torch.tensor(2)]",
+            "[np.arange(2), np.arange(2)]",
+        )
         return Data(text, "list", element, None)
     return Data(f"[{row}]", "list", element, shape)
 

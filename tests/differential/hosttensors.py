@@ -68,10 +68,17 @@ def made_by_factory(g: Scope, pin: bool = False) -> Data:
     elif form == "arange":
         bounds, shape = g.rng.choice(
             [
-                ("3", (3,)), ("2, 5", (3,)), ("0, 6, 2", (3,)), ("0.0, 1.0, 0.1", (10,)), ("5, 0, -2", (3,)), ("250, 260", (10,)),
-                ("0", (0,)), ("3.0", (3,)), ("end=3", (3,)),
+                ("3", (3,)),
+                ("2, 5", (3,)),
+                ("0, 6, 2", (3,)),
+                ("0.0, 1.0, 0.1", (10,)),
+                ("5, 0, -2", (3,)),
+                ("250, 260", (10,)),
+                ("0", (0,)),
+                ("3.0", (3,)),
+                ("end=3", (3,)),
             ]
-        )  # fmt: skip
+        )
         text = g.call("torch.arange", bounds, [kind, grad, pinned])
     elif form == "eye":
         shape = (3, 3)
@@ -113,8 +120,10 @@ def pinned(g: Scope) -> Data:
         made = listed(g)
         return Data(
             g.call("torch.tensor", made.text, ["pin_memory=True", dtype(g, element=made.element)]),
-            "tensor", made.element, made.shape,
-        )  # fmt: skip
+            "tensor",
+            made.element,
+            made.shape,
+        )
     made = constructed(g) if g.chance(0.5) else made_by_factory(g)
     return Data(f"{made.text}.pin_memory()", "tensor", made.element, made.shape)
 
@@ -123,13 +132,21 @@ def given(g: Scope) -> Data:
     """A tensor that the caller made: it may be pinned, a view, expanded, a leaf, or on the device already."""
     text, shape = g.rng.choice(
         [
-            ("torch.arange(6.).view(2, 3)", (2, 3)), ("torch.ones(3)", (3,)), ("torch.arange(3)", (3,)),
-            ("torch.ones(2, 3).pin_memory()", (2, 3)), ("torch.zeros(3, pin_memory=True)", (3,)), ("torch.arange(12).view(3, 4)[:, 1:3].t()", (2, 3)),
-            ("torch.ones(3).expand(2, 3)", (2, 3)), ("torch.ones(3, requires_grad=True)", (3,)), ("torch.tensor(2.)", ()),
-            ("torch.zeros(0, 3)", (0, 3)), ("torch.ones(2, 3, device='cuda')", (2, 3)), ("torch.ones(3, dtype=torch.complex64).conj()", (3,)),
+            ("torch.arange(6.).view(2, 3)", (2, 3)),
+            ("torch.ones(3)", (3,)),
+            ("torch.arange(3)", (3,)),
+            ("torch.ones(2, 3).pin_memory()", (2, 3)),
+            ("torch.zeros(3, pin_memory=True)", (3,)),
+            ("torch.arange(12).view(3, 4)[:, 1:3].t()", (2, 3)),
+            ("torch.ones(3).expand(2, 3)", (2, 3)),
+            ("torch.ones(3, requires_grad=True)", (3,)),
+            ("torch.tensor(2.)", ()),
+            ("torch.zeros(0, 3)", (0, 3)),
+            ("torch.ones(2, 3, device='cuda')", (2, 3)),
+            ("torch.ones(3, dtype=torch.complex64).conj()", (3,)),
             ("torch.ones(2, 4, pin_memory=True)[:, :3]", (2, 3)),
         ]
-    )  # fmt: skip
+    )
     name = g.parameter("h", g.one("torch.Tensor", "torch.Tensor", ""), text)
     return Data(name, "tensor", "float", shape, name)
 
@@ -164,7 +181,8 @@ def host(g: Scope, make: str = "") -> Data:
         name = g.name("h")
         flag = g.parameter("flag", "bool", g.one("True", "False"))
         g.line(
-            f"{name} = {made.text}\nif {flag}:\n    {name} = {g.one('torch.ones(2, 3)', f'{name}.clone()', name, f'{name}.pin_memory()')}"
+            f"{name} = {made.text}\nif {flag}:\n    {name} = "
+            + g.one("torch.ones(2, 3)", f"{name}.clone()", name, f"{name}.pin_memory()")
         )
     elif where == "walrus":
         name = g.name("h")
@@ -203,10 +221,16 @@ def prepare(g: Scope, name: str) -> None:
     """The tensor is written to before it is copied, or gets another name."""
     g.line(
         g.one(
-            f"{name}.add_(1)", f"{name}.fill_(2)", f"{name}[...] = 3", f"other = {name}", f"alias = {name}.view(-1)",
-            f"kept = [{name}]", f"{name} = {name}" if "." not in name else f"{name}.zero_()", f"np_view = {name}.numpy()",
+            f"{name}.add_(1)",
+            f"{name}.fill_(2)",
+            f"{name}[...] = 3",
+            f"other = {name}",
+            f"alias = {name}.view(-1)",
+            f"kept = [{name}]",
+            f"{name} = {name}" if "." not in name else f"{name}.zero_()",
+            f"np_view = {name}.numpy()",
         )
-    )  # fmt: skip
+    )
 
 
 def write(g: Scope, name: str) -> None:
@@ -215,16 +239,37 @@ def write(g: Scope, name: str) -> None:
     g.helper("refill", "def refill(t: torch.Tensor, value: int) -> torch.Tensor:\n    return t.fill_(value)")
     number = g.one("0", "1", "1", "5")
     options = [
-        f"{name}.fill_({number})", f"{name}.zero_()", f"{name}[...] = {number}", f"{name}[:1] = {number}", f"{name}.mul_(0)",
-        f"touch({name})", f"refill({name}, {number})", f"{name}.copy_(torch.zeros(()))", f"{name}.data.fill_({number})",
-        f"view = {name}.view(-1)\nview.fill_({number})", f"{name}.numpy()[...] = {number}", f"torch.mul({name}, 0, out={name})",
-        f"holder = {{'t': {name}}}\nholder['t'].zero_()", f"for row in {name}: row.zero_()", f"(lambda t: t.fill_({number}))({name})",
-        f"{name}.masked_fill_({name} == {name}, {number})", f"{name}.T.zero_()", f"{name}.unbind()[0].zero_()", f"del {name}",
-        f"{name}.detach().fill_({number})", f"first, *_ = {name}.split(1)\nfirst.fill_({number})", f"torch.nn.init.zeros_({name})",
-        f"list(map(touch, [{name}]))", f"[t.zero_() for t in ({name},)]", f"{name}.set_(torch.zeros(3, dtype={name}.dtype))",
-        f"{name}.resize_(1)", f"{name}.requires_grad_(False).zero_()", f"{name}.index_fill_(0, torch.tensor([0]), {number})",
-        f"{name}.scatter_(0, torch.zeros_like({name}, dtype=torch.int64), {number})", f"{name}.squeeze_(); {name}.zero_()",
-    ]  # fmt: skip
+        f"{name}.fill_({number})",
+        f"{name}.zero_()",
+        f"{name}[...] = {number}",
+        f"{name}[:1] = {number}",
+        f"{name}.mul_(0)",
+        f"touch({name})",
+        f"refill({name}, {number})",
+        f"{name}.copy_(torch.zeros(()))",
+        f"{name}.data.fill_({number})",
+        f"view = {name}.view(-1)\nview.fill_({number})",
+        f"{name}.numpy()[...] = {number}",
+        f"torch.mul({name}, 0, out={name})",
+        f"holder = {{'t': {name}}}\nholder['t'].zero_()",
+        f"for row in {name}: row.zero_()",
+        f"(lambda t: t.fill_({number}))({name})",
+        f"{name}.masked_fill_({name} == {name}, {number})",
+        f"{name}.T.zero_()",
+        f"{name}.unbind()[0].zero_()",
+        f"del {name}",
+        f"{name}.detach().fill_({number})",
+        f"first, *_ = {name}.split(1)\nfirst.fill_({number})",
+        f"torch.nn.init.zeros_({name})",
+        f"list(map(touch, [{name}]))",
+        f"[t.zero_() for t in ({name},)]",
+        f"{name}.set_(torch.zeros(3, dtype={name}.dtype))",
+        f"{name}.resize_(1)",
+        f"{name}.requires_grad_(False).zero_()",
+        f"{name}.index_fill_(0, torch.tensor([0]), {number})",
+        f"{name}.scatter_(0, torch.zeros_like({name}, dtype=torch.int64), {number})",
+        f"{name}.squeeze_(); {name}.zero_()",
+    ]
     if "." not in name:
         options += [
             f"{name} += 1",

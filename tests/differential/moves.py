@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.differential import hostdata, hosttensors
 from tests.differential.hostdata import dtype
 from tests.differential.hosttensors import host, views
-from tests.differential.scope import Data, Scope
+from tests.differential.scope import Data, Scope, Template
 
 
 def finish(g: Scope, result: str, source: Data) -> None:
@@ -124,10 +124,8 @@ def new_tensor(g: Scope) -> None:
     if g.chance(0.5):
         owner = g.anchor()
     else:
-        owner = g.local(
-            "t",
-            f"torch.zeros(2, 3, dtype=torch.{g.one('float32', 'int64', 'float16', 'float64', 'bool')}, device={g.device()})",
-        )
+        kind = g.one("float32", "int64", "float16", "float64", "bool")
+        owner = g.local("t", f"torch.zeros(2, 3, dtype=torch.{kind}, device={g.device()})")
     made = hostdata.data(g)
     if made.kind == "list" and g.chance(0.2):
         finish(g, f"{owner}.new({made.text})", made)
@@ -181,18 +179,45 @@ def move(g: Scope, blocking: bool = True) -> str:
     kind = f"torch.{g.one('float32', 'int64', 'float64', 'float16', 'int32')}"
     if not blocking:
         return g.one(
-            f".to({g.device()}, non_blocking=True)", '.cuda(non_blocking=True)', f".to({g.device()}, {kind}, non_blocking=True)",
-            ".cuda(0, True)", f".to(device={g.device()}, non_blocking=True)", f".to({g.device()}, {kind}, True)", f".to({g.device()}, {kind}, True, True)",
-        )  # fmt: skip
+            f".to({g.device()}, non_blocking=True)",
+            ".cuda(non_blocking=True)",
+            f".to({g.device()}, {kind}, non_blocking=True)",
+            ".cuda(0, True)",
+            f".to(device={g.device()}, non_blocking=True)",
+            f".to({g.device()}, {kind}, True)",
+            f".to({g.device()}, {kind}, True, True)",
+        )
     return g.one(
-        f".to({g.device()})", f".to({g.device()})", f".to({g.device()})", ".cuda()", ".cuda()", ".cuda(0)", f".to(device={g.device()})",
-        f".to({g.device()}, {kind})", f".to({g.device()}, dtype={kind})", f".to({g.anchor()})", f".type_as({g.anchor()})",
-        f".to({g.anchor()}.device)", f".to({g.device()}, copy=True)", f".to({g.device()}, non_blocking=False)", f".cuda(device={g.device()})",
-        f".to(dtype={kind}, device={g.device()})", f".to({kind}).to({g.device()})", f".to({g.device()}).to({kind})", f".to({g.device()}, {kind}, False, True)",
-    )  # fmt: skip
+        f".to({g.device()})",
+        f".to({g.device()})",
+        f".to({g.device()})",
+        ".cuda()",
+        ".cuda()",
+        ".cuda(0)",
+        f".to(device={g.device()})",
+        f".to({g.device()}, {kind})",
+        f".to({g.device()}, dtype={kind})",
+        f".to({g.anchor()})",
+        f".type_as({g.anchor()})",
+        f".to({g.anchor()}.device)",
+        f".to({g.device()}, copy=True)",
+        f".to({g.device()}, non_blocking=False)",
+        f".cuda(device={g.device()})",
+        f".to(dtype={kind}, device={g.device()})",
+        f".to({kind}).to({g.device()})",
+        f".to({g.device()}).to({kind})",
+        f".to({g.device()}, {kind}, False, True)",
+    )
 
 
-def moved(make: str, blocking: float = 1.0) -> object:
+def moved(make: str, blocking: float = 1.0) -> Template:
+    """A host tensor that is moved.
+
+    Args:
+        make: how it is made, as ``host`` takes it.
+        blocking: probability that the move is without ``non_blocking``.
+    """
+
     def template(g: Scope) -> None:
         source = host(g, make)
         steps = views(g, source.shape)

@@ -90,7 +90,7 @@ def _called(program: Program, text: str, module: types.ModuleType, watch: Watch)
     given = {name: eval(value, {"np": np, "torch": torch}) for name, value in program.inputs}
     given["d"] = eval(program.device, {"torch": torch})
     watch.queue()
-    value = module.run(**given)  # type: ignore[attr-defined]
+    value = module.run(**given)
     if inspect.isgenerator(value):
         value = list(value)
     elif inspect.iscoroutine(value):

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from tests.differential import moves, subscripts
-from tests.differential.scope import Scope
+from tests.differential.scope import Scope, Template
 
-TEMPLATES: tuple[tuple[Callable[[Scope], Any], float], ...] = (
+TEMPLATES: tuple[tuple[Template, float], ...] = (
     (moves.tensor_on_device, 1.0),
     (moves.as_tensor_on_device, 1.0),
     (moves.constant_on_device, 1.2),
@@ -45,6 +43,14 @@ import numpy as np
 import torch
 
 DEVICE = torch.device("cuda")
+"""
+
+SPOIL = """
+
+def spoil(*things):
+    for thing in things:
+        if isinstance(thing, (torch.Tensor, np.ndarray)):
+            thing[...] = 1
 """
 
 
@@ -118,7 +124,7 @@ def statement(g: Scope) -> None:
         _inner(g, template)
 
 
-def _loop(g: Scope, template: Callable[[Scope], Any]) -> None:
+def _loop(g: Scope, template: Template) -> None:
     """A loop, with the statement in it; what was made before may be written to in every turn."""
     # A parameter or a buffer that is made outside and used inside.
     kind = g.one("reuse", "reuse", "reuse", "plain", "while", "comprehension")
@@ -203,7 +209,7 @@ def _reuse(g: Scope) -> None:
         g.give(name)
 
 
-def _handled(g: Scope, template: Callable[[Scope], Any]) -> None:
+def _handled(g: Scope, template: Template) -> None:
     with g.block("try:"):
         template(g)
         if g.chance(0.15):
@@ -222,7 +228,7 @@ def statement_leaf(g: Scope) -> None:
     g.rng.choices(templates, [weight for _, weight in TEMPLATES])[0](g)
 
 
-def _context(g: Scope, template: Callable[[Scope], Any]) -> None:
+def _context(g: Scope, template: Template) -> None:
     kind = g.one("no_grad", "inference", "device", "default_device", "dtype", "grad", "device")
     heads = {
         "no_grad": "with torch.no_grad():",
@@ -250,7 +256,7 @@ def _context(g: Scope, template: Callable[[Scope], Any]) -> None:
             g.line("torch.set_default_dtype(torch.float32)")
 
 
-def _branch(g: Scope, template: Callable[[Scope], Any]) -> None:
+def _branch(g: Scope, template: Template) -> None:
     test = g.one(
         f"len(str({g.given_device()})) > 3",
         f"torch.device({g.given_device()}).type == 'cuda'",
@@ -264,7 +270,7 @@ def _branch(g: Scope, template: Callable[[Scope], Any]) -> None:
             statement_leaf(g)
 
 
-def _inner(g: Scope, template: Callable[[Scope], Any]) -> None:
+def _inner(g: Scope, template: Template) -> None:
     """The statement in a function of its own: a closure, with an argument, run once or twice."""
     name = g.name("inner")
     inner = Scope(g.rng, parameters=g.parameters, inputs=g.inputs, defaults=g.defaults, helpers=g.helpers)
@@ -308,13 +314,17 @@ def _framed(g: Scope, frame: str) -> str:
         "\n".join(f"        {line}" for line in (*(["super().__init__()"] if base else []), *g.attributes))
         or "        pass"
     )
-    once = (
-        "out.append(worker.step(" + passed + "))"
-        if frame == "class"
-        else f"out.append(worker.{method}({passed}))"
-    )
+    once = f"out.append(worker.{method}({passed}))"
+    between = ""
+    again = ""
+    if frame == "methods" and g.attributes:
+        head += SPOIL
+        kept = ", ".join(line.partition(" = ")[0] for line in g.attributes)
+        again = f"\n    def again(self):\n        spoil({kept})\n"
+        between = "    worker.again()\n"
     return (
-        f"{head}\n\nclass Worker{base}:\n    def __init__(self, {given}):\n{made}\n\n"
+        f"{head}\n\nclass Worker{base}:\n    def __init__(self, {given}):\n{made}\n{again}\n"
         f"    def {method}(self, {given}):\n        out = []\n{body}\n        return out\n\n\n"
-        f"def run({given}):\n    worker = Worker({passed})\n    out = []\n    {once}\n    {once}\n    return out, vars(worker)\n"
+        f"def run({given}):\n    worker = Worker({passed})\n    out = []\n"
+        f"    {once}\n{between}    {once}\n    return out, vars(worker)\n"
     )

@@ -279,12 +279,21 @@ def chosen(g: Scope) -> None:
 
 def other(g: Scope) -> None:
     """What no rule is to touch, or what only looks like it."""
-    tensor, kind = target(g)
+    tensor, _ = target(g)
     g.line(
         g.one(
-            f"{tensor}.masked_fill_({tensor} == 0, 1)", f"{tensor}[{tensor} == 0] = 1", f"{tensor}[1:] = 1", f"{tensor}.scatter_(0, torch.zeros((1, 3), dtype=torch.int64, device={tensor}.device), 1)",
-            f"{tensor} = {tensor} + torch.tensor(3)" if "." not in tensor else f"{tensor}.zero_()", f"{tensor}.fill_(1)", f"{tensor}.copy_({tensor}.flip(0))", f"{tensor}.index_fill_(0, torch.tensor([0], device={tensor}.device), 1)",
-            f"{tensor}.to('cpu').zero_()", f"same = {tensor}.to({tensor}.device)\nsame[...] = 1", f"same = torch.as_tensor({tensor})\nsame[...] = 1", f"same = torch.as_tensor({tensor}, device={tensor}.device)\nsame.zero_()",
+            f"{tensor}.masked_fill_({tensor} == 0, 1)",
+            f"{tensor}[{tensor} == 0] = 1",
+            f"{tensor}[1:] = 1",
+            f"{tensor}.scatter_(0, torch.zeros((1, 3), dtype=torch.int64, device={tensor}.device), 1)",
+            f"{tensor} = {tensor} + torch.tensor(3)" if "." not in tensor else f"{tensor}.zero_()",
+            f"{tensor}.fill_(1)",
+            f"{tensor}.copy_({tensor}.flip(0))",
+            f"{tensor}.index_fill_(0, torch.tensor([0], device={tensor}.device), 1)",
+            f"{tensor}.to('cpu').zero_()",
+            f"same = {tensor}.to({tensor}.device)\nsame[...] = 1",
+            f"same = torch.as_tensor({tensor})\nsame[...] = 1",
+            f"same = torch.as_tensor({tensor}, device={tensor}.device)\nsame.zero_()",
         )
-    )  # fmt: skip
+    )
     g.give(tensor)
