@@ -9,7 +9,8 @@ VIEWS = tuple(
     """.view(-1) .reshape(-1) .unsqueeze(0) .t() .T .flatten() .contiguous() .clone() .float() .long() .half()
     .double() [None] [::2] [1:] [:1] [0] [...,:2] .narrow(-1,0,1) .transpose(0,-1) .expand(2,*TAIL) .repeat(2) .detach()
     .sum(0) .cumsum(0) .to(torch.float32) .to(torch.int64) .cpu() .pin_memory() .data .neg() .add(1)
-    .requires_grad_(False) .movedim(0,-1) .mT .bool() .swapaxes(0,-1) .flip(0) .squeeze() .ravel()""".split()
+    .requires_grad_(False) .movedim(0,-1) .mT .bool() .swapaxes(0,-1) .flip(0) .squeeze() .ravel()
+    .conj() .real .imag .to_sparse() .type_as(torch.ones(1)) .view_as(torch.ones(3)) .reshape(1,-1) .to('cpu')""".split()
 )
 
 
@@ -51,7 +52,7 @@ def size_of(g: Scope, shape: tuple[int, ...]) -> str:
 
 def made_by_factory(g: Scope, pin: bool = False) -> Data:
     """A factory's tensor on the host."""
-    shape = g.rng.choice([(3,), (2, 3), (2, 3), (1,), (), (0, 3), (3, 1), (1, 2, 3)])
+    shape = g.rng.choice([(3,), (2, 3), (2, 3), (1,), (), (0, 3), (3, 1), (1, 2, 3), (1, 2, 3, 2)])
     given = g.one(*USUAL)
     kind = dtype(g) if g.chance(0.5) else g.one("", f"dtype=torch.{given}")
     grad = "requires_grad=True" if g.chance(0.06) and "int" not in kind and "bool" not in kind else ""
@@ -151,13 +152,86 @@ def given(g: Scope) -> Data:
     return Data(name, "tensor", "float", shape, name)
 
 
+def keeper(g: Scope, name: str) -> str:
+    """Something that may hand on the tensor itself, or memory that is its own."""
+    return g.one(
+        f"{name}.contiguous()",
+        f"{name}.cpu()",
+        f"{name}.detach()",
+        f"{name}.to('cpu')",
+        f"torch.as_tensor({name})",
+        f"torch.asarray({name})",
+        f"torch.from_numpy({name}.numpy())",
+        f"torch.as_tensor({name}.numpy())",
+        f"torch.from_numpy(np.asarray({name}))",
+        f"{name}.float()",
+        f"{name}.to({name}.dtype)",
+        f"{name}.requires_grad_(False)",
+        f"torch.atleast_1d({name})",
+        f"{name}.view_as({name})",
+        f"same({name})",
+        f"first([{name}])",
+        f"{name}.pin_memory()",
+        f"{name}.clone()",
+        f"torch.empty_like({name}).copy_({name})",
+        f"torch.zeros_like({name}, pin_memory=True)",
+        f"max([{name}], key=len)",
+        f"({name} if len({name}) else {name}.clone())",
+        f"{name}.new_zeros(3)",
+        f"{name}.reshape(-1)",
+        f"{name}.squeeze(0)",
+        f"{name}.type(torch.float32)",
+        f"{name}.numpy()",
+        f"{name}.unbind()[0]",
+        f"{name}.chunk(1)[0]",
+        f"next(iter([{name}]))",
+        f"torch.nn.Parameter({name})",
+        f"{name}.add_(1)",
+        f"torch.ravel({name})",
+        f"torch.reshape({name}, (-1,))",
+        f"torch.flatten({name})",
+        f"torch.broadcast_to({name}, {name}.shape)",
+        f"torch.utils.dlpack.from_dlpack({name})",
+        f"torch.add({name}, 1, out={name})",
+        f"{name}.apply_(abs)",
+        f"{name}.share_memory_()",
+        f"{name}.view({name}.dtype)",
+        f"torch.frombuffer({name}.numpy(), dtype={name}.dtype)",
+    )
+
+
+def kept(g: Scope) -> Data:
+    """A tensor that may be pinned under another name, through what hands it on."""
+    g.helper("same", "def same(t):\n    return t")
+    g.helper("first", "def first(ts: list[torch.Tensor]) -> torch.Tensor:\n    return ts[0]")
+    shape = g.one("3", "1, 3")
+    made = g.one(
+        f"torch.zeros({shape}, pin_memory=True)",
+        f"torch.zeros({shape}, pin_memory=True)",
+        f"torch.ones({shape})",
+        "torch.tensor([1.0, 2.0, 3.0], pin_memory=True)",
+        f"torch.ones({shape}).pin_memory()",
+    )
+    name = g.attribute("p", made) if g.chance(0.25) else g.local("p", made)
+    text = keeper(g, name)
+    if ".numpy()" in text and text.endswith("numpy()"):
+        text = f"torch.{g.one('from_numpy', 'as_tensor')}({g.local('a', text)})"
+    if g.chance(0.5):
+        text = g.local("h", text)
+    return Data(text, "tensor", "float", None, name)
+
+
 def host(g: Scope, make: str = "") -> Data:
     """A host tensor: an expression, or a name that may be written to.
 
     Args:
-        make: ``constructed``, ``factory``, ``numpy``, ``pinned`` or ``given``; drawn where it is empty.
+        make: ``constructed``, ``factory``, ``numpy``, ``pinned``, ``kept`` or ``given``; drawn where it is empty.
     """
-    make = make or g.one("constructed", "constructed", "factory", "factory", "numpy", "pinned", "given")
+    make = make or g.one(
+        "constructed", "constructed", "factory", "factory", "numpy", "pinned", "given", "kept"
+    )
+    if make == "kept":
+        return kept(g)
     if make == "given":
         made = given(g)
     elif make == "numpy":
@@ -219,18 +293,23 @@ def _bridged(g: Scope) -> Data:
 
 def prepare(g: Scope, name: str) -> None:
     """The tensor is written to before it is copied, or gets another name."""
-    g.line(
-        g.one(
-            f"{name}.add_(1)",
-            f"{name}.fill_(2)",
-            f"{name}[...] = 3",
-            f"other = {name}",
-            f"alias = {name}.view(-1)",
-            f"kept = [{name}]",
-            f"{name} = {name}" if "." not in name else f"{name}.zero_()",
-            f"np_view = {name}.numpy()",
+    if g.chance(0.6):
+        alias = g.name("other")
+        form = g.one(
+            "{0}",
+            "{0}.view(-1)",
+            "[{0}][0]",
+            "{0}.numpy()",
+            "{0}.detach()",
+            "{0}[:1]",
+            "{0}.data",
+            "{0}.T",
+            "{0}.to('cpu')",
         )
-    )
+        g.line(f"{alias} = {form.format(name)}")
+        g.aliases[name] = alias
+        return
+    g.line(g.one(f"{name}.add_(1)", f"{name}.fill_(2)", f"{name}[...] = 3"))
 
 
 def write(g: Scope, name: str) -> None:
@@ -238,6 +317,9 @@ def write(g: Scope, name: str) -> None:
     g.helper("touch", "def touch(t):\n    t[...] = 1")
     g.helper("refill", "def refill(t: torch.Tensor, value: int) -> torch.Tensor:\n    return t.fill_(value)")
     number = g.one("0", "1", "1", "5")
+    if name in g.aliases and g.chance(0.7):
+        g.line(f"{g.aliases[name]}[...] = {number}")
+        return
     options = [
         f"{name}.fill_({number})",
         f"{name}.zero_()",

@@ -154,6 +154,8 @@ def _more(before: list[tuple[str, Any]], after: list[tuple[str, Any]]) -> list[s
             lines.append(f"{where}: storage offset {first.storage_offset()} became {second.storage_offset()}")
         if (first.grad_fn is None) != (second.grad_fn is None):
             lines.append(f"{where}: grad_fn {first.grad_fn} became {second.grad_fn}")
+        if (first.is_conj(), first.is_neg()) != (second.is_conj(), second.is_neg()):
+            lines.append(f"{where}: conjugate or negative bit changed")
         if first.is_inference() != second.is_inference():
             lines.append(f"{where}: is_inference {first.is_inference()} became {second.is_inference()}")
         if first.is_leaf and second.is_leaf:

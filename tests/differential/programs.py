@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from tests.differential import moves, subscripts
+from tests.differential import moves, subscripts, tricky
 from tests.differential.scope import Scope, Template
 
 TEMPLATES: tuple[tuple[Template, float], ...] = (
@@ -23,6 +23,13 @@ TEMPLATES: tuple[tuple[Template, float], ...] = (
     (moves.moved("", blocking=0.0), 1.0),
     (moves.gapped, 1.4),
     (moves.moved("given"), 0.5),
+    (moves.moved("kept", blocking=0.7), 1.2),
+    (tricky.ordered, 1.0),
+    (tricky.handed_on, 1.0),
+    (tricky.odd_kinds, 0.7),
+    (tricky.odd_layouts, 0.7),
+    (tricky.gradients, 0.6),
+    (tricky.written_otherwise, 0.8),
     (subscripts.read, 1.0),
     (subscripts.scalar_by_tensor, 1.2),
     (subscripts.scalar_by_element, 1.2),
@@ -38,12 +45,26 @@ CAUGHT = "caught "
 
 HEAD = """\
 import array
+import dataclasses
+import enum
 
 import numpy as np
 import torch
 
 DEVICE = torch.device("cuda")
 """
+
+DEVICES = (
+    ("torch.device('cuda')", "torch.device"),
+    ("torch.device('cuda', 0)", "torch.device"),
+    ("'cuda'", "str"),
+    ("'cuda:0'", "torch.device | str"),
+    ("torch.device('cpu')", "torch.device"),
+    ("'cpu'", "str"),
+    # The host as well, unless a default device is set; assume-cuda does not cover it.
+    ("None", "torch.device | None"),
+)
+"""What the parameter ``d`` is, and its annotation."""
 
 SPOIL = """
 
@@ -89,18 +110,10 @@ def draw(seed: int, number: int) -> Program:
     scope.depth = 2 if scope.owner else 1
     for _ in range(rng.randint(1, 4)):
         statement(scope)
-    text = _framed(scope, frame)
-    device = rng.choices(
-        [
-            "torch.device('cuda')",
-            "torch.device('cuda', 0)",
-            "'cuda'",
-            "'cuda:0'",
-            "torch.device('cpu')",
-            "'cpu'",
-        ],
-        [30, 20, 15, 10, 15, 10],
-    )[0]
+    device, annotation = rng.choices(DEVICES, [30, 20, 15, 10, 12, 8, 5])[0]
+    text = _framed(scope, frame, rng.choice([annotation, annotation, ""]) if device != "None" else annotation)
+    if rng.random() < 0.08:
+        text = text.replace("torch.", "th.").replace("import torch\n", "import torch as th\n")
     return Program(seed, number, text, tuple(scope.inputs.items()), device)
 
 
@@ -286,13 +299,13 @@ def _inner(g: Scope, template: Template) -> None:
         g.give(f"[{name}(k) for k in range(2)]")
 
 
-def _framed(g: Scope, frame: str) -> str:
-    """The whole module."""
+def _framed(g: Scope, frame: str, of_device: str) -> str:
+    """The whole module; ``of_device`` is the annotation of ``d``."""
     parameters = dict(g.parameters)
     names = ["d", *sorted(parameters, key=lambda name: name in g.defaults)]
     spelled = []
     for name in names:
-        annotation = g.one("torch.device", "", "str") if name == "d" else parameters[name]
+        annotation = of_device if name == "d" else parameters[name]
         text = f"{name}: {annotation}" if annotation else name
         if name in g.defaults:
             text += f" = {g.defaults[name]}"

@@ -54,7 +54,8 @@ class Scope:
     depth: int = 1
     numbers: int = 0
     yields: bool = False
-    loops: list[str] = field(default_factory=list)
+    aliases: dict[str, str] = field(default_factory=dict)
+    """Of a host tensor, another name for its memory."""
 
     def chance(self, probability: float) -> bool:
         return self.rng.random() < probability

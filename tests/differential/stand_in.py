@@ -57,9 +57,10 @@ def _land(self: Counts) -> None:
     """As the original, but bit for bit: NaN is itself."""
     with torch._C.DisableTorchFunction(), torch.inference_mode():
         for source, meant in self.flying:
-            changed = source.shape != meant.shape or not torch.equal(
-                source.detach().contiguous().view(-1).view(torch.uint8),
-                meant.detach().contiguous().view(-1).view(torch.uint8),
-            )
-            self.races += changed
+            self.races += not torch.equal(_bytes(source), _bytes(meant))
     self.flying.clear()
+
+
+def _bytes(tensor: torch.Tensor) -> torch.Tensor:
+    plain = tensor.detach().resolve_conj().resolve_neg().clone(memory_format=torch.contiguous_format)
+    return plain.reshape(-1).view(torch.uint8)

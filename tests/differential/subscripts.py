@@ -27,11 +27,18 @@ def index(g: Scope) -> Data:
     form = g.one(*"literal literal given given range array tensor tensor bools comp device local row".split())
     row = g.one("0, 2", "1", "2, 1, 0", "0, 0", "-1, 1", "0, 1, 2")
     if form == "given":
-        name = g.parameter(
-            "idx",
-            g.one("list[int]", "list[int]", ""),
-            g.one(f"[{row}]", f"[{row}]", "[]", "[True, False, True, False]", "[9]"),
-        )
+        # An annotation is kept to: a list of ints holds no bools, which Python would let pass.
+        annotation = g.one("list[int]", "list[int]", "list", "")
+        value = g.one(f"[{row}]", f"[{row}]", f"[{row}]", "[]", "[9]")
+        if annotation != "list[int]" and g.chance(0.4):
+            value = g.one(
+                "[True, False, True, False]",
+                "np.array([1, 0])",
+                "torch.tensor([1, 0])",
+                "[[0, 1], [1, 2]]",
+                "1",
+            )
+        name = g.parameter("idx", annotation, value)
         return Data(name, "list", source=name)
     if form == "range":
         return Data(g.one("range(2)", "range(1, 3)", "range(0, 3, 2)", "list(range(3))", "range(3)"), "range")
@@ -63,7 +70,17 @@ def index(g: Scope) -> Data:
     if form == "bools":
         return Data("[True, False, True, False]", "list", "bool")
     if form == "comp":
-        return Data(g.one("[k % 3 for k in range(4)]", "[int(k) for k in (0, 2)]", "sorted([2, 0])"), "list")
+        return Data(
+            g.one(
+                "[[0, 1], [1, 2]]",
+                "np.array([[0, 1]])",
+                "np.int64(1)",
+                "[k % 3 for k in range(4)]",
+                "[int(k) for k in (0, 2)]",
+                "sorted([2, 0])",
+            ),
+            "list",
+        )
     if form == "device":
         return Data(f"torch.tensor([{row}], device={g.device()})", "device")
     if form == "local":
