@@ -9,14 +9,14 @@ import sys
 import types
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 
-from tests.differential.programs import CAUGHT, Program
+from tests.differential.programs import Program
 from tests.gpu.compare import differences
 
 _numbers = itertools.count()
@@ -43,6 +43,12 @@ RAISED = "the original raised: "
 Device = Callable[[], AbstractContextManager[Watch]]
 
 
+@contextmanager
+def no_device() -> Iterator[Watch]:
+    """PyTorch as it is, on a machine without an accelerator."""
+    yield Watch()
+
+
 @dataclass
 class Run:
     """What a program did.
@@ -50,10 +56,12 @@ class Run:
     Args:
         value: what it returned, with its inputs as they are afterwards.
         error: what it raised instead.
+        caught: what it raised and caught itself.
     """
 
     value: Any = None
     error: Exception | None = None
+    caught: list[str] = field(default_factory=list)
     watch: Watch = field(default_factory=Watch)
 
     @property
@@ -81,6 +89,7 @@ def run(program: Program, text: str, device: Device) -> Run:
                     torch.set_default_dtype(torch.float32)
                     torch.set_default_device(None)
     finally:
+        result.caught = getattr(module, "CAUGHT", [])
         del sys.modules[module.__name__]
     return result
 
@@ -114,8 +123,8 @@ def disagreements(before: Run, after: Run) -> list[str]:
         lines = differences(_plain(before.value), _plain(after.value))
         if not lines:
             lines += _more(first, second)
-    if lines and CAUGHT in lines[0].split(" became ")[0]:
-        lines[0] = RAISED + lines[0]
+    if lines and before.caught != after.caught:
+        lines.insert(0, f"{RAISED}{before.caught} before, {after.caught} after")
     if after.watch.races > before.watch.races:
         lines.append("a source is written to while it is copied")
     return lines

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import dataclass
 
 from tests.differential import moves, subscripts, tricky
@@ -40,9 +41,6 @@ TEMPLATES: tuple[tuple[Template, float], ...] = (
 )
 """What draws a statement, with how often."""
 
-CAUGHT = "caught "
-"""How a program says what it caught."""
-
 HEAD = """\
 import array
 import dataclasses
@@ -52,6 +50,12 @@ import numpy as np
 import torch
 
 DEVICE = torch.device("cuda")
+CAUGHT = []
+
+
+def caught(error: Exception) -> str:
+    CAUGHT.append(type(error).__name__)
+    return type(error).__name__
 """
 
 DEVICES = (
@@ -84,7 +88,7 @@ class Program:
         text: a module with a function ``run``.
         inputs: of its parameters, each an expression that is evaluated anew for every run.
         device: expression of the parameter ``d``.
-        on_host: that is the host, which ``assume-cuda`` rules out.
+        bare: for a machine without an accelerator, where pinning raises; ``d`` is the host.
     """
 
     seed: int
@@ -92,9 +96,11 @@ class Program:
     text: str
     inputs: tuple[tuple[str, str], ...]
     device: str
+    bare: bool = False
 
     @property
     def on_host(self) -> bool:
+        """The device is the host, which ``assume-cuda`` rules out."""
         return "cpu" in self.device
 
 
@@ -114,7 +120,39 @@ def draw(seed: int, number: int) -> Program:
     text = _framed(scope, frame, rng.choice([annotation, annotation, ""]) if device != "None" else annotation)
     if rng.random() < 0.08:
         text = text.replace("torch.", "th.").replace("import torch\n", "import torch as th\n")
-    return Program(seed, number, text, tuple(scope.inputs.items()), device)
+    inputs = tuple(scope.inputs.items())
+    bare = "cpu" in device and rng.random() < 0.6
+    if bare:
+        text = without_accelerator(text)
+        inputs = tuple((name, without_accelerator(value)) for name, value in inputs)
+    return Program(seed, number, text, inputs, device, bare)
+
+
+_BARE = (
+    (r"\.cuda\([^()]*\)", ".to(d)"),
+    (r"\.cuda\((?:\w|torch)\.device\([^()]*\)\)", ".to(d)"),
+    (r"torch\.cuda\.(?=\w*Tensor)", "torch."),
+    (r"torch\.device\(['\"]cuda(?::0)?['\"]\)", "torch.device('cpu')"),
+    (r"(?<==)['\"]cuda(?::0)?['\"](?=\):)", "'cpu'"),
+    (r"['\"]cuda(?::0)?['\"]", "d"),
+    (r"\bDEVICE\b(?! =)", "d"),
+    (r"\.pin_memory\(\)", ""),
+    (r"(?:, )?pin_memory=True", ""),
+)
+
+
+def without_accelerator(text: str) -> str:
+    """A program in which ``d``, the host, takes the place of every device that is spelled out."""
+    head, mark, body = text.partition("def run(")
+    for pattern, new in _BARE:
+        # Above the function there is no ``d``.
+        body = re.sub(pattern, new, body)
+        head = re.sub(
+            pattern,
+            new if new not in ("d", ".to(d)") or "class Worker" in head else new.replace("d", "'cpu'"),
+            head,
+        )
+    return head + mark + body if mark else re.sub("'cuda'", "'cpu'", head)
 
 
 def statement(g: Scope) -> None:
@@ -229,7 +267,7 @@ def _handled(g: Scope, template: Template) -> None:
             g.line("raise ValueError('on purpose')")
     caught = g.one("Exception", "(RuntimeError, TypeError, ValueError, IndexError, OverflowError)")
     with g.block(f"except {caught} as error:"):
-        g.give(f"'{CAUGHT}' + type(error).__name__")
+        g.give("caught(error)")
     if g.chance(0.4):
         with g.block("finally:"):
             g.give("'done'") if g.chance(0.5) else statement_leaf(g)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from h2dlint.engine.fixing import fix_source
 from h2dlint.engine.settings import Settings
 from h2dlint.model import Confidence, Options
-from tests.differential.observe import RAISED, Device, Run, disagreements, run
+from tests.differential.observe import RAISED, Device, Run, disagreements, no_device, run
 from tests.differential.programs import Program, draw
 
 DEFAULT, ASSUME_CUDA, UNSAFE = "default", "assume-cuda", "unsafe"
@@ -117,7 +117,9 @@ def trial(
         if fixed.text != program.text:
             result.changed[settings] = dict(fixed.applied)
             forms[settings] = fixed
-    if rehearse is not None and run(program, program.text, rehearse).watch.out_of_range:
+    if program.bare and rehearse is None:
+        device = no_device
+    elif rehearse is not None and run(program, program.text, rehearse).watch.out_of_range:
         result.skipped = True
         return result
     before = run(program, program.text, device)
