@@ -1,4 +1,5 @@
-"""Tensors on the host: made, named, pinned, viewed, shared, and written to after a copy of them was asked for."""
+"""Tensors on the host: made, named, pinned, viewed, shared, and
+written to after a copy of them was asked for."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ VIEWS = tuple(
     .double() [None] [::2] [1:] [:1] [0] [...,:2] .narrow(-1,0,1) .transpose(0,-1) .expand(2,*TAIL) .repeat(2) .detach()
     .sum(0) .cumsum(0) .to(torch.float32) .to(torch.int64) .cpu() .pin_memory() .data .neg() .add(1)
     .requires_grad_(False) .movedim(0,-1) .mT .bool() .swapaxes(0,-1) .flip(0) .squeeze() .ravel()
-    .conj() .real .imag .to_sparse() .type_as(torch.ones(1)) .view_as(torch.ones(3)) .reshape(1,-1) .to('cpu')""".split()
+    .conj() .real .imag .to_sparse() .type_as(torch.ones(1)) .view_as(torch.ones(3)) .reshape(1,-1)
+    .to('cpu')""".split()
 )
 
 

@@ -209,7 +209,7 @@ def _reuse(g: Scope) -> None:
     made, write = g.rng.choice(
         [
             (f"torch.zeros(3{pin})", "{b}.fill_(i + 1)"),
-            (f"torch.empty(3, dtype=torch.int64{pin})", "{b}[:] = i + 1"),
+            (f"torch.zeros(3, dtype=torch.int64{pin})", "{b}[:] = i + 1"),
             (f"torch.tensor([1, 2, 3]{pin})", "{b} += i" if not g.owner else "{b}.add_(i)"),
             (f"torch.ones(2, 3{pin})", "{b}.mul_(i)"),
             (f"torch.ones(2, 6{pin})[:, :3]", "{b}[0] = i"),

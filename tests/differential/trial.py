@@ -99,15 +99,19 @@ def fix(text: str, settings: str) -> Fixed:
 def trial(
     seed: int, number: int, device: Device, rehearse: Device | None = None, unsafe: bool = False
 ) -> Trial:
-    """Draw a program, fix it, run it before and after.
+    """Draw a program, fix it, run it before and after; arguments as of ``examine``."""
+    return examine(draw(seed, number), device, rehearse, unsafe)
+
+
+def examine(program: Program, device: Device, rehearse: Device | None = None, unsafe: bool = False) -> Trial:
+    """Fix a program in each way, run it before and after.
 
     Args:
         device: where it runs.
         rehearse: where it runs first, to see whether an index is out of range; ``None`` where that is no harm.
         unsafe: run it with the unsafe fixes too, to count how many differ.
     """
-    program = draw(seed, number)
-    result = Trial(number)
+    result = Trial(program.number)
     forms: dict[str, Fixed] = {}
     for settings in (DEFAULT, ASSUME_CUDA, *((UNSAFE,) if unsafe else ())):
         if program.on_host and settings != DEFAULT:

@@ -9,10 +9,13 @@ from tests.differential.scope import Data, Scope
 NOTES = {
     "note_int": "def note_int(value: int) -> int:\n    LOG.append(value)\n    return value",
     "note_float": "def note_float(value: float) -> float:\n    LOG.append(value)\n    return value",
-    "note_list": "def note_list(value: list[int]) -> list[int]:\n    LOG.append(len(value))\n    return value",
+    "note_list": "def note_list(value: list[int]) -> list[int]:\n"
+    "    LOG.append(len(value))\n    return value",
     "note_dtype": "def note_dtype() -> torch.dtype:\n    LOG.append('dtype')\n    return torch.float64",
-    "note_device": "def note_device() -> torch.device:\n    LOG.append('device')\n    return torch.device('cuda')",
-    "note_tensor": "def note_tensor(value: torch.Tensor) -> torch.Tensor:\n    LOG.append(value.numel())\n    return value",
+    "note_device": "def note_device() -> torch.device:\n"
+    "    LOG.append('device')\n    return torch.device('cuda')",
+    "note_tensor": "def note_tensor(value: torch.Tensor) -> torch.Tensor:\n"
+    "    LOG.append(value.numel())\n    return value",
 }
 
 
@@ -81,21 +84,28 @@ def ordered(g: Scope) -> None:
 
 
 HANDLERS = {
-    "upload": "def upload(data: list[int], where: torch.device) -> torch.Tensor:\n    return torch.tensor(data, device=where)",
+    "upload": "def upload(data: list[int], where: torch.device) -> torch.Tensor:\n"
+    "    return torch.tensor(data, device=where)",
     "upload_array": "def upload_array(a: np.ndarray):\n    return torch.from_numpy(a).to('cuda')",
-    "upload_as": "def upload_as(a: np.ndarray, kind=None):\n    return torch.as_tensor(a, dtype=kind, device='cuda')",
+    "upload_as": "def upload_as(a: np.ndarray, kind=None):\n"
+    "    return torch.as_tensor(a, dtype=kind, device='cuda')",
     "upload_tensor": "def upload_tensor(h: torch.Tensor):\n    return h.to('cuda', non_blocking=True)",
-    "upload_blocking": "def upload_blocking(h: torch.Tensor, where='cuda'):\n    moved = h.to(where)\n    return moved",
+    "upload_blocking": "def upload_blocking(h: torch.Tensor, where='cuda'):\n"
+    "    moved = h.to(where)\n    return moved",
     "upload_any": "def upload_any(v, where='cuda'):\n    return torch.as_tensor(v, device=where)",
     "_stage": "def _stage(h):\n    return h.to('cuda')",
     "_pinned": "def _pinned(n: int = 3):\n    return torch.zeros(n, pin_memory=True)",
     "_fill": "def _fill(b, h):\n    b.copy_(h)\n    return b",
-    "_twice": "def _twice(h: torch.Tensor):\n    once = h.pin_memory()\n    moved = once.to('cuda')\n    once.fill_(7)\n    return moved",
+    "_twice": "def _twice(h: torch.Tensor):\n"
+    "    once = h.pin_memory()\n    moved = once.to('cuda')\n    once.fill_(7)\n    return moved",
     "default": "def default(h=torch.zeros(3)):\n    moved = h.to('cuda')\n    h.add_(1)\n    return moved",
     "CACHE": "CACHE: dict[str, torch.Tensor] = {}",
-    "cached": "def cached(n: int = 3) -> torch.Tensor:\n    if 'b' not in CACHE:\n        CACHE['b'] = torch.zeros(n).to('cpu')\n    return CACHE['b']",
-    "Batch": "@dataclasses.dataclass\nclass Batch:\n    ids: list[int]\n    host: torch.Tensor\n    table: np.ndarray\n\n"
-    "    def up(self):\n        return torch.tensor(self.ids, device='cuda'), self.host.to('cuda'), torch.from_numpy(self.table).cuda()",
+    "cached": "def cached(n: int = 3) -> torch.Tensor:\n"
+    "    if 'b' not in CACHE:\n        CACHE['b'] = torch.zeros(n).to('cpu')\n    return CACHE['b']",
+    "Batch": "@dataclasses.dataclass\nclass Batch:\n"
+    "    ids: list[int]\n    host: torch.Tensor\n    table: np.ndarray\n\n"
+    "    def up(self):\n"
+    "        return torch.tensor(self.ids, device='cuda'), self.host.to('cuda'), torch.from_numpy(self.table).cuda()",
 }
 
 
