@@ -32,18 +32,20 @@ def main() -> int:
     parser.add_argument("--unsafe", action="store_true", help="count what the unsafe fixes change as well")
     given = parser.parse_args()
     began, last = time.monotonic(), [time.monotonic()]
+    folder = Path(os.environ.get("H2DLINT_GPU_RESULTS") or FOLDER)
+    folder.mkdir(parents=True, exist_ok=True)
 
     def told(tally: Tally) -> None:
         if time.monotonic() - last[0] > 20:
             last[0] = time.monotonic()
             print(f"{tally.programs} programs, {len(tally.failures)} failures", flush=True)
+            # A run that is killed leaves what it has found.
+            _write_failures(folder, tally)
 
     kind = STAND_IN if given.stand_in else REAL
     tally = campaign(
         given.seed, given.first, given.programs, kind, given.jobs, given.budget, given.unsafe, told
     )
-    folder = Path(os.environ.get("H2DLINT_GPU_RESULTS") or FOLDER)
-    folder.mkdir(parents=True, exist_ok=True)
     written = _write(folder, tally, given, time.monotonic() - began)
     print(written)
     return 1 if tally.failures or tally.faults or tally.lost else 0
@@ -75,10 +77,17 @@ def _write(folder: Path, tally: Tally, given: argparse.Namespace, seconds: float
     }
     text = json.dumps(document, indent=1) + "\n"
     (folder / "differential.json").write_text(text, encoding="utf-8", newline="\n")
-    report = _report(tally)
-    if report:
-        (folder / "differential_failures.txt").write_text(report, encoding="utf-8", newline="\n")
+    _write_failures(folder, tally)
     return text
+
+
+def _write_failures(folder: Path, tally: Tally) -> None:
+    """Write the failing programs; where there are none, what an earlier run left is removed."""
+    path, report = folder / "differential_failures.txt", _report(tally)
+    if report:
+        path.write_text(report, encoding="utf-8", newline="\n")
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _report(tally: Tally) -> str:
