@@ -12,7 +12,7 @@ REFERENCE := fixtures/logits_processor
 # A stamp for the interpreter: another PYTHON makes the environment anew.
 MADE := $(VENV)/.made-with-$(notdir $(PYTHON))
 
-.PHONY: help demo test lint format docs gpu gpu-runtime bench clean
+.PHONY: help demo test lint format docs gpu gpu-runtime differential bench clean
 
 help:
 	@echo "make demo    lint the reference module and show what the fixes would change"
@@ -21,6 +21,7 @@ help:
 	@echo "make docs    build the documentation into build/site"
 	@echo "make gpu     run the proof on this machine's GPU"
 	@echo "make gpu-runtime  trace and verify programs and libraries on this machine's GPU"
+	@echo "make differential  run drawn programs before and after the fixes, with a stand-in for the GPU"
 	@echo "make bench   time h2dlint beside ruff, ast-grep, semgrep and TorchFix on $(WHEEL)"
 
 $(MADE):
@@ -80,6 +81,13 @@ gpu: $(if $(findstring $(VENV),$(GPU_PYTHON)),$(VENV)/.test)
 # Figures go to $$H2DLINT_GPU_RESULTS, else to build/runtime; libraries that are not installed are left out.
 gpu-runtime: $(if $(findstring $(VENV),$(GPU_PYTHON)),$(VENV)/.test)
 	H2DLINT_GPU_RESULTS="$${H2DLINT_GPU_RESULTS:-build/runtime}" $(GPU_PYTHON) -m tests.gpu.runtime_report $(RUNTIME)
+
+# On a GPU: python -m tests.gpu.differential. Figures go to $$H2DLINT_GPU_RESULTS, else to build/differential.
+PROGRAMS ?= 20000
+SEED ?= 0
+DIFFERENTIAL ?= --budget 36000
+differential: $(VENV)/.test
+	$(BIN)/python -m tests.gpu.differential --stand-in --programs $(PROGRAMS) --seed $(SEED) $(DIFFERENTIAL)
 
 bench: $(VENV)/.bench
 	$(BIN)/python tests/bench/bench.py "$(WHEEL)"

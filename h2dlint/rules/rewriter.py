@@ -68,7 +68,9 @@ class Rewriter:
             can_pin(self._trust, self._place, index.node, index.value)
             if self._place.style.guarded:
                 raise CannotRewrite("what is pinned under a condition has to have a name")
-            return self._around(index.node, f"{self._torch}.as_tensor(", f").pin_memory(){self._moved}")
+            return self._around(
+                index.node, f"{self._torch}.as_tensor(", f"{self._cpu}).pin_memory(){self._moved}"
+            )
         return self._listed(index)
 
     def _listed(self, index: HostIndex) -> list[Edit]:

@@ -160,7 +160,7 @@ class Mode(TorchFunctionMode):  # type: ignore[misc]  # torch is not followed
 
     def tensor(self, data: Any, **kwargs: Any) -> torch.Tensor:
         pin, device = kwargs.pop("pin_memory", False), kwargs.pop("device", None)
-        if pin and isinstance(data, (np.ndarray, np.generic, torch.Tensor)):
+        if pin and isinstance(data, (np.ndarray, torch.Tensor)):
             raise RuntimeError("Can't pin tensor constructed from numpy or a variable")
         if device is None or not is_cuda(device):
             there = device is None and isinstance(data, OnDevice)

@@ -1,0 +1,151 @@
+"""One program: fixed in each way, run before and after, compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from h2dlint.engine.fixing import fix_source
+from h2dlint.engine.settings import Settings
+from h2dlint.model import Confidence, Options
+from tests.differential.observe import RAISED, Device, Run, disagreements, no_device, run
+from tests.differential.programs import Program, draw
+
+DEFAULT, ASSUME_CUDA, UNSAFE = "default", "assume-cuda", "unsafe"
+
+_SETTINGS = {
+    # Everything is reported and so fixed, also what is cold, doubtful or small.
+    DEFAULT: Settings(cold=True, min_confidence=Confidence.LOW, options=Options(strict_pageable=True)),
+    ASSUME_CUDA: Settings(
+        cold=True, min_confidence=Confidence.LOW, options=Options(strict_pageable=True, assume_cuda=True)
+    ),
+    UNSAFE: Settings(
+        cold=True,
+        min_confidence=Confidence.LOW,
+        unsafe_fixes=True,
+        options=Options(strict_pageable=True, assume_cuda=True),
+    ),
+}
+
+AGAIN = 2
+"""How often both forms run again where they differ, so that what is never twice the same is no failure."""
+
+
+class FixFault(Exception):
+    """h2dlint reported an internal fault."""
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """A program after ``h2dlint fix``.
+
+    Args:
+        applied: rule to number of fixes.
+    """
+
+    text: str
+    applied: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A program that a fix changed the meaning of.
+
+    Args:
+        settings: under which it was fixed.
+    """
+
+    program: Program
+    settings: str
+    fixed: str
+    lines: tuple[str, ...]
+
+
+@dataclass
+class Trial:
+    """What came of one program.
+
+    Args:
+        changed: by settings, the fixes per rule; settings under which nothing changed are left out.
+        ran: the original came to its end.
+        skipped: it was not run on the device, because an index out of range would end the process.
+        unstable: it differs from itself.
+        raised: the original raised something somewhere, and the fixed program did not, or something else.
+        unsafe_differs: the unsafe fixes changed its meaning.
+    """
+
+    number: int
+    changed: dict[str, dict[str, int]] = field(default_factory=dict)
+    ran: bool = False
+    skipped: bool = False
+    unstable: bool = False
+    raised: bool = False
+    unsafe_differs: bool = False
+    failures: list[Failure] = field(default_factory=list)
+
+
+def fix(text: str, settings: str) -> Fixed:
+    """A program's text after ``h2dlint fix``.
+
+    Raises:
+        FixFault: the fixes or the rules failed.
+    """
+    outcome = fix_source("program.py", text.encode(), _SETTINGS[settings])
+    if outcome.result.errors:
+        raise FixFault(f"{outcome.result.errors}\n{text}")
+    return Fixed(outcome.after.decode(), dict(outcome.applied))
+
+
+def trial(
+    seed: int, number: int, device: Device, rehearse: Device | None = None, unsafe: bool = False
+) -> Trial:
+    """Draw a program, fix it, run it before and after; arguments as of ``examine``."""
+    return examine(draw(seed, number), device, rehearse, unsafe)
+
+
+def examine(program: Program, device: Device, rehearse: Device | None = None, unsafe: bool = False) -> Trial:
+    """Fix a program in each way, run it before and after.
+
+    Args:
+        device: where it runs.
+        rehearse: where it runs first, to see whether an index is out of range; ``None`` where that is no harm.
+        unsafe: run it with the unsafe fixes too, to count how many differ.
+    """
+    result = Trial(program.number)
+    forms: dict[str, Fixed] = {}
+    for settings in (DEFAULT, ASSUME_CUDA, *((UNSAFE,) if unsafe else ())):
+        if program.on_host and settings != DEFAULT:
+            # What assume-cuda says does not hold there.
+            continue
+        fixed = fix(program.text, settings)
+        if fixed.text != program.text:
+            result.changed[settings] = dict(fixed.applied)
+            forms[settings] = fixed
+    if program.bare and rehearse is None:
+        device = no_device
+    elif rehearse is not None and run(program, program.text, rehearse).watch.out_of_range:
+        result.skipped = True
+        return result
+    before = run(program, program.text, device)
+    result.ran = before.error is None
+    seen: dict[str, list[str]] = {}
+    for settings, fixed in forms.items():
+        if fixed.text not in seen:
+            seen[fixed.text] = _differ(program, fixed.text, before, device, result)
+        lines = seen[fixed.text]
+        if lines and settings == UNSAFE:
+            result.unsafe_differs = True
+        elif lines and lines[0].startswith(RAISED):
+            result.raised = True
+        elif lines:
+            result.failures.append(Failure(program, settings, fixed.text, tuple(lines)))
+    return result
+
+
+def _differ(program: Program, text: str, before: Run, device: Device, result: Trial) -> list[str]:
+    """How the fixed program differs, unless the original differs from itself as well."""
+    lines = disagreements(before, run(program, text, device))
+    if lines and any(disagreements(before, run(program, program.text, device)) for _ in range(AGAIN)):
+        result.unstable = True
+        return []
+    return lines
