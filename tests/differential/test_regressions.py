@@ -42,7 +42,8 @@ def run(d: torch.device):
     "an argument that is left out": f"""\
 {NOTE}
 def run(d: torch.device):
-    return torch.zeros(3, pin_memory=note(0) > 1).to("cuda"), torch.tensor([1, 2], device="cuda", pin_memory=note(0) > 1), LOG
+    made = torch.zeros(3, pin_memory=note(0) > 1).to("cuda")
+    return made, torch.tensor([1, 2], device="cuda", pin_memory=note(0) > 1), LOG
 """,
     "the order of a device and a dtype of new_tensor": f"""\
 {NOTE}
