@@ -35,9 +35,12 @@ def run(d: torch.device):
     # The device of the move took the place of the factory's, before the dtype.
     "a device that is given twice": f"""\
 {NOTE}
+def place() -> torch.device:
+    note(5)
+    return torch.device("cuda")
+
 def run(d: torch.device):
-    x = torch.zeros(3, device="cpu", dtype=[torch.float64][note(0)])
-    return torch.ones(3, device="cpu", dtype=[torch.float64][note(0)]).to([d][note(0)]), x, LOG
+    return torch.ones(3, device="cpu", dtype=[torch.float64][note(0)]).to(place()), LOG
 """,
     "an argument that is left out": f"""\
 {NOTE}
