@@ -11,7 +11,7 @@ from h2dlint.analysis import values as V
 from h2dlint.analysis.values import Kind, Value
 from h2dlint.model import Fix
 from h2dlint.rules.constants import Constant, constant_form
-from h2dlint.rules.ladder import bare, cst_of, edit_of, factory_call, pure, rename, same_order
+from h2dlint.rules.ladder import bare, cst_of, edit_of, factory_call, left_out, pure, rename, same_order
 from h2dlint.rules.movers import KEEPS_STRIDES, Movement, callee_of, joined_factories
 from h2dlint.rules.pinned_moves import legacy_dtype
 from h2dlint.rules.site import Site, Trust, looks_like_device
@@ -137,6 +137,7 @@ def factory_move(site: Site, found: Movement) -> Fix | None:
         return None
     try:
         device = _device_argument(site, found, trust)
+        _same_order(site, found, root, trust)
         new = bare(inner)
         index = calls.find(new, "pin_memory")
         if index is not None:
@@ -152,6 +153,25 @@ def factory_move(site: Site, found: Movement) -> Fix | None:
     except CannotRewrite:
         return None
     return trust.fix(f"Make the tensor on the device with {found.root_callee}", edit_of(site, result))
+
+
+def _same_order(site: Site, found: Movement, root: ast.Call, trust: Trust) -> None:
+    """What the move is given is evaluated with the factory's own arguments, whose device and pinning go."""
+    given = {k.arg: k.value for k in root.keywords}
+    for name in ("device", "pin_memory"):
+        left_out(site, given.get(name), trust)
+    target, dtype = found.move.target, found.move.dtype
+    # A device that is there already is replaced in its place, before what follows it.
+    moved = [node for node in (target,) if node is not None and not pure(site, node) and "device" in given]
+    if dtype is not None and not pure(site, dtype):
+        first = target is None or pure(site, target) or _start(target) < _start(dtype)
+        if found.chain or not first:
+            moved.append(dtype)
+    trust.require(not moved, "the order of evaluation changes")
+
+
+def _start(node: ast.expr) -> tuple[int, int]:
+    return (node.lineno, node.col_offset)
 
 
 def _reinterpreted(site: Site, receiver: ast.expr) -> bool:

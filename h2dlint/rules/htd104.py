@@ -18,6 +18,8 @@ from h2dlint.rules.ladder import (
     bare,
     edit_of,
     factory_call,
+    in_order,
+    left_out,
     non_blocking_to,
     only_keywords,
     pinned,
@@ -122,6 +124,7 @@ class HostDataNewTensor(Rule):
         trust.stream()
         trust.require(not site.hidden_arguments, "some arguments cannot be seen")
         same_order(site, constant, trust)
+        left_out(site, site.argument(None, "pin_memory"), trust)
         for reason in constant.reasons:
             trust.require(False, reason)
         title = "Make the tensor on the device with new_full"
@@ -148,6 +151,9 @@ class HostDataNewTensor(Rule):
         trust.device(mask, device if device is not None else receiver)
         trust.data(value, data)
         trust.require(not site.hidden_arguments, "some arguments cannot be seen")
+        for moved in (device, site.argument(None, "requires_grad")):
+            in_order(site, moved, trust)
+        left_out(site, site.argument(None, "pin_memory"), trust)
         owner = site.value(receiver)
         trust.require(owner.only(Kind.TENSOR), f"{site.code(receiver)} is not proven to be a tensor")
         title = "Copy from pinned memory without blocking"

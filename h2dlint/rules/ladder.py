@@ -19,7 +19,14 @@ from h2dlint.syntax.calls import CannotRewrite
 
 _TRUE = cst.Name("True")
 _PURE_CALLS = frozenset(
-    {"torch.device", "torch.cuda.current_device", "builtins.len", "builtins.str", "builtins.int"}
+    {
+        "torch.device",
+        "torch.cuda.current_device",
+        "torch.cuda.is_available",
+        "builtins.len",
+        "builtins.str",
+        "builtins.int",
+    }
 )
 
 
@@ -46,14 +53,19 @@ def pure(site: Place, node: ast.expr) -> bool:
     return False
 
 
-def in_order(site: Site, moved: ast.expr, trust: Trust) -> None:
+def in_order(site: Site, moved: ast.expr | None, trust: Trust) -> None:
     """``moved`` will be evaluated after all other arguments."""
-    if pure(site, moved):
+    if moved is None or pure(site, moved):
         return
     place = (moved.lineno, moved.col_offset)
     others = [*site.node.args, *(k.value for k in site.node.keywords)]
     later = [o for o in others if (o.lineno, o.col_offset) > place]
     trust.require(all(pure(site, o) for o in later), "the order of evaluation changes")
+
+
+def left_out(site: Place, node: ast.expr | None, trust: Trust) -> None:
+    """``node`` will not be evaluated any more."""
+    trust.require(node is None or pure(site, node), "an argument that is left out may do something")
 
 
 def bare(call: cst.Call) -> cst.Call:
@@ -253,6 +265,8 @@ def pinned_upload(
     trust.data(value, data)
     trust.no_tensor(site.record.callee, value, data)
     in_order(site, device, trust)
+    in_order(site, site.argument(None, "requires_grad"), trust)
+    left_out(site, site.argument(None, "pin_memory"), trust)
     trust.require(not site.hidden_arguments, "some arguments cannot be seen")
     if site.record.callee != "torch.tensor" and not pins_in_constructor(value):
         can_pin(trust, site, data, value)
@@ -347,6 +361,7 @@ def factory_upload(site: Site, constant: Constant, names: tuple[str, ...]) -> Fi
     trust.stream()
     trust.require(not site.hidden_arguments, "some arguments cannot be seen")
     same_order(site, constant, trust)
+    left_out(site, site.argument(None, "pin_memory"), trust)
     for reason in constant.reasons:
         trust.require(False, reason)
     data = site.argument(0, names[0])

@@ -14,7 +14,7 @@ from h2dlint.analysis.library import BATCH
 from h2dlint.analysis.values import Kind
 from h2dlint.model import Confidence, Fix
 from h2dlint.rules.helpers import helper_move
-from h2dlint.rules.ladder import bare, can_pin, edit_of, pins_in_constructor, rename
+from h2dlint.rules.ladder import bare, can_pin, edit_of, pins_in_constructor, pure, rename
 from h2dlint.rules.movers import KEEPS_STRIDES, Movement, callee_of
 from h2dlint.rules.pinned_sources import written_later
 from h2dlint.rules.place import Place
@@ -181,6 +181,8 @@ def pinned_root(site: Site, found: Movement) -> tuple[cst.Call, cst.Call] | None
         return _legacy(site, root)
     inner = site.call_node(root)
     if inner is None or any(arg.star for arg in inner.args):
+        return None
+    if not all(pure(site, k.value) for k in root.keywords if k.arg == "pin_memory"):
         return None
     if found.root_callee in T.FACTORIES or found.root_callee in _PINNABLE_RANDOM:
         return _pinned_factory(site, root, inner)

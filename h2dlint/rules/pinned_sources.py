@@ -23,6 +23,8 @@ _READS = frozenset(
 _LOOPS = (
     ast.For, ast.AsyncFor, ast.While, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.Lambda,
 )  # fmt: skip
+_REACHES_LOCALS = frozenset({"locals", "vars", "exec", "eval"})
+"""Functions that get at a local name without mentioning it."""
 _READERS = frozenset({"builtins.len", "builtins.print"})
 
 
@@ -42,6 +44,8 @@ def written_later(site: Site, node: ast.expr) -> str:
     function = site.record.function.node
     parents = {id(child): parent for parent in ast.walk(function) for child in ast.iter_child_nodes(parent)}
     uses = [n for n in ast.walk(function) if isinstance(n, ast.Name) and n.id == base.id]
+    if any(isinstance(n, ast.Name) and n.id in _REACHES_LOCALS for n in ast.walk(function)):
+        return reason
     bound = [use for use in uses if isinstance(use.ctx, ast.Store)]
     if len(bound) != 1 or _declared(function, base.id):
         return reason

@@ -6,7 +6,7 @@ import random
 import re
 from dataclasses import dataclass
 
-from tests.differential import moves, subscripts, tricky
+from tests.differential import backward, moves, subscripts, tricky
 from tests.differential.scope import Scope, Template
 
 TEMPLATES: tuple[tuple[Template, float], ...] = (
@@ -29,7 +29,7 @@ TEMPLATES: tuple[tuple[Template, float], ...] = (
     (tricky.handed_on, 1.0),
     (tricky.odd_kinds, 0.7),
     (tricky.odd_layouts, 0.7),
-    (tricky.gradients, 0.6),
+    (backward.gradients, 0.6),
     (tricky.written_otherwise, 0.8),
     (subscripts.read, 1.0),
     (subscripts.scalar_by_tensor, 1.2),

@@ -47,6 +47,8 @@ def ordered(g: Scope) -> None:
         text = g.call(f"torch.{g.one('tensor', 'tensor', 'as_tensor')}", data, [f"device={device}", kind])
     elif form < 0.6:
         text = f"torch.tensor({data}).to({device})"
+    elif form < 0.75:
+        text = _keywords(g, data, device)
     elif form < 0.8:
         made = g.one(
             "torch.zeros(note_int(3))",
@@ -82,6 +84,28 @@ def ordered(g: Scope) -> None:
     g.give(f"list({xs})")
     g.line("LOG.clear()")
 
+
+def _keywords(g: Scope, data: str, device: str) -> str:
+    """Keywords with side effects, in any order."""
+    kind, flag = "dtype=note_dtype()", g.one("requires_grad=note_flag()", "pin_memory=note_flag()", "")
+    given = [f"device={device}", kind, flag]
+    g.helper("note_flag", NOTE_FLAG)
+    if g.chance(0.35):
+        return g.call(f"torch.{g.one('tensor', 'tensor', 'as_tensor')}", data, given)
+    if g.chance(0.3):
+        owner = g.local("t", "torch.zeros(2, 3, device='cuda')")
+        return g.call(f"{owner}.new_tensor", data, given)
+    host = g.one("device=note_host()", "device='cpu'", "")
+    g.helper("note_host", NOTE_HOST)
+    made = g.one("zeros", "ones", "arange", "eye")
+    made = g.call(
+        f"torch.{made}", "note_int(3)", [host, g.one("", "pin_memory=note_flag()"), g.one("", kind)]
+    )
+    return made + g.one("", ".view(-1)", ".reshape(note_int(-1))") + g.call(".to", "", given[:2])
+
+
+NOTE_FLAG = "def note_flag() -> bool:\n    LOG.append('flag')\n    return False"
+NOTE_HOST = "def note_host() -> torch.device:\n    LOG.append('host')\n    return torch.device('cpu')"
 
 HANDLERS = {
     "upload": "def upload(data: list[int], where: torch.device) -> torch.Tensor:\n"
@@ -251,7 +275,6 @@ def odd_layouts(g: Scope) -> None:
         "torch.zeros(1, 2, 3, 2).contiguous(memory_format=torch.channels_last)",
         "torch.nn.Parameter(torch.ones(3))",
         "torch.zeros(3, device='meta')",
-        "torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8)",
         "torch.ones(1, 3).t()",
         "torch.ones(3, 1)[:, 0]",
         "torch.ones(1, 1, 3).expand(1, 1, 3)",
@@ -285,45 +308,6 @@ def odd_layouts(g: Scope) -> None:
     )
     step = move(g, g.chance(0.8)) if not flag else f".to('cuda'{flag})"
     finish(g, f"{name}{step}", Data(name, "tensor", "float", None, name if name != made else ""))
-
-
-def gradients(g: Scope) -> None:
-    """A leaf on the host whose gradient is asked for after a trip to the device."""
-    leaf = g.local(
-        "w",
-        g.one(
-            "torch.ones(3, requires_grad=True)",
-            "torch.tensor([1.0, 2.0, 3.0], requires_grad=True)",
-            "torch.arange(3.0, requires_grad=True)",
-            "torch.nn.Parameter(torch.ones(3))",
-            "torch.ones(3, requires_grad=True, pin_memory=True)",
-            "torch.ones(3).requires_grad_()",
-        ),
-    )
-    there = g.one(
-        f"{leaf}{move(g)}",
-        f"({leaf} * 2){move(g)}",
-        f"{leaf}[:2]{move(g)}",
-        f"{leaf}.expand(2, 3){move(g)}",
-        f"torch.as_tensor({leaf}, device='cuda')",
-        f"torch.stack([{leaf}, {leaf}]){move(g)}",
-        f"{leaf}.detach(){move(g)}.requires_grad_()",
-        f"torch.zeros(3, device='cuda').copy_({leaf})",
-        f"torch.where(torch.ones(3, device='cuda') > 0, {leaf}.cuda(), torch.tensor(0.0))",
-    )
-    name = g.local("r", there)
-    if g.chance(0.4):
-        b = g.local("b", "torch.zeros(4, 3, device='cuda')")
-        g.line(
-            g.one(f"{b}[0] = {leaf}", f"{b}[:2].copy_({leaf})", f"{b}.index_put_((torch.arange(2),), {leaf})")
-        )
-        g.give(b)
-    if g.chance(0.3):
-        g.line(f"with torch.no_grad():\n    {leaf}.zero_()")
-    g.line(f"if {name}.requires_grad and {name}.is_floating_point():\n    ({name} * {name}).sum().backward()")
-    g.give(name)
-    g.give(leaf)
-    g.give(f"{leaf}.grad")
 
 
 def written_otherwise(g: Scope) -> None:
