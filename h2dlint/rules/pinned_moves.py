@@ -11,8 +11,9 @@ from h2dlint.analysis import layout as L
 from h2dlint.analysis import torch_facts as T
 from h2dlint.analysis import values as V
 from h2dlint.analysis.library import BATCH
-from h2dlint.analysis.values import Kind
+from h2dlint.analysis.values import UNKNOWN, Kind, Value
 from h2dlint.model import Confidence, Fix
+from h2dlint.rules.conversions import converted_to, small
 from h2dlint.rules.helpers import helper_move
 from h2dlint.rules.ladder import bare, can_pin, edit_of, pins_in_constructor, pure, rename
 from h2dlint.rules.movers import KEEPS_STRIDES, Movement, callee_of
@@ -67,6 +68,8 @@ def trust_of(site: Site, found: Movement) -> Trust:
     trust.require(found.value.confidence is Confidence.HIGH, "the place of the tensor rests on weak evidence")
     if found.root is not None and found.root.args:
         trust.no_tensor(found.root_callee, site.value(found.root.args[0]), found.root.args[0])
+    if not found.not_blocking:
+        trust.converted(found.value, *converted_to(site, found), small=small(site, found))
     return trust
 
 
@@ -120,9 +123,11 @@ def _pin_source(site: Site, found: Movement, trust: Trust) -> cst.Call:
         assert isinstance(changed, cst.Call)
         return changed
     if found.pinned:
+        _mind_gradients(site, found, trust)
         # A dense copy of it is pinned, whatever it is itself.
         return site.style.chained(calls.chain(call, "clone"))
     can_pin(trust, site, found.receiver, found.value)
+    _mind_gradients(site, found, trust)
     if _needs_clone(found):
         call = calls.chain(call, "clone")
     return site.style.chained(call)
@@ -131,6 +136,25 @@ def _pin_source(site: Site, found: Movement, trust: Trust) -> cst.Call:
 def _needs_clone(found: Movement) -> bool:
     """Pinning keeps the strides: it raises where elements share memory, and leaves the gaps."""
     return bool(found.value.memory & V.EXPANDED) or L.gapped(found.value.layout)
+
+
+def _mind_gradients(site: Site, found: Movement, trust: Trust) -> None:
+    """``.pin_memory()`` raises for a complex tensor that needs gradients."""
+    made = [*found.value.origins, *([found.root] if found.root is not None else [])]
+    given = [k.value for call in made for k in call.keywords if k.arg == "requires_grad"]
+    learns = any(not (isinstance(v, ast.Constant) and v.value is False) for v in given)
+    dtype = found.value.dtype
+    if learns or "requires_grad_" in found.chain:
+        numbers = [site.value(call.args[0]) if call.args else UNKNOWN for call in made]
+        real = not dtype.startswith("complex") if dtype is not None else not any(map(_complex, numbers))
+        trust.require(real, f"{site.code(found.receiver)} may be complex: with gradients it cannot be pinned")
+
+
+def _complex(data: Value) -> bool:
+    """There may be complex numbers among the data."""
+    while data.only(Kind.SEQ) and data.elem is not None:
+        data = data.elem
+    return data.may(Kind.COMPLEX | Kind.SEQ | Kind.NDARRAY | Kind.TENSOR | Kind.NPSCALAR)
 
 
 def _mind_sizes(site: Site, found: Movement, trust: Trust) -> None:
@@ -159,6 +183,7 @@ def pinned_expression(
     )
     if not found.pinned:
         can_pin(trust, site, found.receiver, found.value)
+    _mind_gradients(site, found, trust)
     if found.pinned or _needs_clone(found):
         receiver = calls.method_call(receiver, "clone")
     return site.style.pinned(receiver, read_only=found.destination is not None)

@@ -12,6 +12,11 @@ from h2dlint.model import Applicability, Confidence, Edit, Fix
 from h2dlint.rules.place import Place
 
 _FORWARD = re.compile(r"\b\w+\.forward\b")
+NOT_WHOLE = frozenset(
+    """float64 float32 float16 bfloat16 complex128 complex64 complex32 float8_e4m3fn float8_e5m2 float8_e4m3fnuz
+    float8_e5m2fnuz float8_e8m0fnu""".split()
+)
+"""dtypes whose numbers an integer type may not be able to hold."""
 _TAKES_TENSORS = frozenset({"torch.as_tensor", "torch.asarray"})
 
 
@@ -67,6 +72,25 @@ class Trust:
                 False,
                 f"{function} takes tensors too, and {self.site.code(node)} is none by its annotation only",
             )
+
+    def converted(self, source: Value, to: str | None, name: str, small: bool) -> None:
+        """The copy does not turn floating point numbers into integers.
+
+        A blocking copy converts on the host and one that does not block on the device (``copy_kernel_cuda`` in
+        ``aten/src/ATen/native/cuda/Copy.cu``). For what an integer type cannot hold (NaN, infinities, numbers out of
+        range) the two give different integers; every other conversion is the same on both.
+
+        Args:
+            source: the tensor.
+            to: the dtype it is converted to, where that is known.
+            name: of what decides on the dtype; empty where the copy converts nothing.
+            small: every element is known to be an integer, or a number that all dtypes hold.
+        """
+        whole = source.dtype is not None and source.dtype not in NOT_WHOLE
+        self.require(
+            not name or small or whole or source.dtype == to is not None or to in NOT_WHOLE or to == "bool",
+            f"converts to {name}: what an integer type cannot hold becomes another number on the device",
+        )
 
     def fix(self, title: str, *edits: Edit | None) -> Fix:
         """The fix with the applicability that the reasons leave; without an edit, or in TorchScript, advice."""
