@@ -195,7 +195,7 @@ def array(g: Scope) -> Data:
     made, shape = _array_text(
         g, f"'{dtype}'" if ">" in dtype else f"np.{'bool_' if dtype == 'bool' else dtype}"
     )
-    where = g.one("given", "given", "local", "here", "attr")
+    where = g.one("given", "local", "local", "here", "here", "attr")
     if where == "here":
         return Data(made, "array", element, shape)
     if where == "given":

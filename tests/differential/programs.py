@@ -11,14 +11,14 @@ from tests.differential.scope import Scope, Template
 
 TEMPLATES: tuple[tuple[Template, float], ...] = (
     (moves.tensor_on_device, 1.0),
-    (moves.as_tensor_on_device, 1.0),
+    (moves.as_tensor_on_device, 1.8),
     (moves.constant_on_device, 1.2),
     (moves.new_tensor, 1.0),
     (moves.legacy, 1.0),
     (moves.pinned_on_device, 0.8),
     (moves.moved("constructed"), 1.0),
     (moves.moved("factory"), 1.0),
-    (moves.moved("numpy"), 1.0),
+    (moves.moved("numpy"), 3.0),
     (moves.copied, 1.2),
     (moves.moved("pinned"), 1.4),
     (moves.moved("", blocking=0.0), 1.0),
