@@ -123,11 +123,11 @@ def _pin_source(site: Site, found: Movement, trust: Trust) -> cst.Call:
         assert isinstance(changed, cst.Call)
         return changed
     if found.pinned:
-        _mind_gradients(site, found, trust)
+        _mind_kinds(site, found, trust)
         # A dense copy of it is pinned, whatever it is itself.
         return site.style.chained(calls.chain(call, "clone"))
     can_pin(trust, site, found.receiver, found.value)
-    _mind_gradients(site, found, trust)
+    _mind_kinds(site, found, trust)
     if _needs_clone(found):
         call = calls.chain(call, "clone")
     return site.style.chained(call)
@@ -138,9 +138,12 @@ def _needs_clone(found: Movement) -> bool:
     return bool(found.value.memory & V.EXPANDED) or L.gapped(found.value.layout)
 
 
-def _mind_gradients(site: Site, found: Movement, trust: Trust) -> None:
-    """``.pin_memory()`` raises for a complex tensor that needs gradients."""
+def _mind_kinds(site: Site, found: Movement, trust: Trust) -> None:
+    """``.pin_memory()`` raises for a named tensor, and for a complex one that needs gradients."""
     made = [*found.value.origins, *([found.root] if found.root is not None else [])]
+    scope = site.record.function.node if site.record.function is not None else site.module.tree
+    named = any(isinstance(n, ast.keyword) and n.arg == "names" for n in ast.walk(scope))
+    trust.require(not named, f"{site.code(found.receiver)} may have names: pin_memory() raises then")
     given = [k.value for call in made for k in call.keywords if k.arg == "requires_grad"]
     learns = any(not (isinstance(v, ast.Constant) and v.value is False) for v in given)
     dtype = found.value.dtype
@@ -183,7 +186,7 @@ def pinned_expression(
     )
     if not found.pinned:
         can_pin(trust, site, found.receiver, found.value)
-    _mind_gradients(site, found, trust)
+    _mind_kinds(site, found, trust)
     if found.pinned or _needs_clone(found):
         receiver = calls.method_call(receiver, "clone")
     return site.style.pinned(receiver, read_only=found.destination is not None)

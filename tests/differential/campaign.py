@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from tests.differential.observe import Device
 from tests.differential.trial import Failure, Trial
 
 STAND_IN, REAL = "stand-in", "cuda"
@@ -36,6 +37,7 @@ class Tally:
     compared: int = 0
     skipped: int = 0
     unstable: int = 0
+    races: int = 0
     raised: int = 0
     unsafe_changed: int = 0
     unsafe_differ: int = 0
@@ -53,6 +55,7 @@ class Tally:
         self.compared += bool(safe) and not trial.skipped
         self.skipped += trial.skipped
         self.unstable += trial.unstable
+        self.races += trial.races
         self.raised += trial.raised
         self.unsafe_changed += "unsafe" in trial.changed
         self.unsafe_differ += trial.unsafe_differs
@@ -72,6 +75,7 @@ class Tally:
             "differences": len({failure.program.number for failure in self.failures}),
             "not run: index out of range": self.skipped,
             "different from themselves": self.unstable,
+            "races of their own": self.races,
             "raised before, not or otherwise after": self.raised,
             "processes lost": len(self.lost),
             "faults": len(self.faults),
@@ -95,15 +99,16 @@ def _work(pipe: Connection, seed: int, kind: str, unsafe: bool) -> None:
 
     torch.set_num_threads(1)
     device, rehearse = stand_in, None
+    others: tuple[Device, ...] = ()
     if kind == REAL:
-        from tests.differential.real import real_device
+        from tests.differential.real import calm_device, real_device, unwaited_device
 
-        device, rehearse = real_device, stand_in
+        device, rehearse, others = real_device, stand_in, (calm_device, unwaited_device)
     while (numbers := pipe.recv()) is not None:
         for number in numbers:
             pipe.send(("begin", number))
             try:
-                result = trial(seed, number, device, rehearse, unsafe)
+                result = trial(seed, number, device, rehearse, unsafe, others)
             except Exception as error:
                 pipe.send(("fault", f"program {number}: {type(error).__name__}: {error}"))
                 if "CUDA error" in str(error):

@@ -136,6 +136,8 @@ def _plain(value: Any) -> Any:
         return {name: _plain(item) for name, item in value.items() if not name.startswith("_")}
     if isinstance(value, (list, tuple)):
         return type(value)(map(_plain, value)) if type(value) in (list, tuple) else list(map(_plain, value))
+    if type(value) is torch.Tensor and any(getattr(value, "names", ())):
+        return {"names": list(value.names), "tensor": value.rename(None)}
     if isinstance(value, (torch.Tensor, np.ndarray, int, float, complex, str, bytes, bytearray, type(None))):
         return value
     return repr(value) if isinstance(value, (torch.device, torch.dtype, np.generic)) else type(value).__name__

@@ -300,7 +300,7 @@ def _context(g: Scope, template: Template) -> None:
         with g.block("finally:"):
             g.line("torch.set_default_device(None)")
     else:
-        g.line(f"torch.set_default_dtype(torch.{g.one('float64', 'float16', 'bfloat16')})")
+        g.line(f"torch.set_default_dtype(torch.{g.one('float64', 'float32')})")
         with g.block("try:"):
             template(g)
         with g.block("finally:"):

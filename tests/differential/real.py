@@ -19,6 +19,59 @@ BEFORE_COPY = 500_000
 _COPIES = frozenset({torch.Tensor.to, torch.Tensor.cuda, torch.Tensor.copy_, torch.Tensor.type_as})
 
 
+class _Waiting(TorchFunctionMode):  # type: ignore[misc]  # torch is not followed
+    """Waits after what may copy."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func in _COPIES:
+            torch.cuda.synchronize()
+        return result
+
+
+@contextmanager
+def calm_device() -> Iterator[Watch]:
+    """The GPU, where every copy has run before the program goes on: what a program without races gives there too."""
+    torch.cuda.synchronize()
+    try:
+        with _Waiting():
+            yield Watch()
+    finally:
+        torch.cuda.synchronize()
+
+
+class _Unwaited(TorchFunctionMode):  # type: ignore[misc]  # torch is not followed
+    """Does what blocks from pageable memory as a copy from pinned memory that nobody else knows of."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        given = dict(kwargs or {})
+        if func in _COPIES:
+            torch.cuda._sleep(BEFORE_COPY)
+            at = 1 if func is torch.Tensor.copy_ else 0
+            source = args[at] if len(args) > at else None
+            plain = func in (torch.Tensor.to, torch.Tensor.cuda, torch.Tensor.copy_)
+            waits = plain and not any(isinstance(a, bool) for a in args) and "non_blocking" not in given
+            if waits and isinstance(source, torch.Tensor) and not source.is_cuda and not source.is_pinned():
+                pinned = source.detach().clone().pin_memory()
+                return func(*args[:at], pinned, *args[at + 1 :], **{**given, "non_blocking": True})
+        return func(*args, **given)
+
+
+@contextmanager
+def unwaited_device() -> Iterator[Watch]:
+    """The GPU, where no copy from pageable memory waits: what is right only because one does shows."""
+    torch.cuda.synchronize()
+    try:
+        with _Unwaited():
+            yield Watch(queue=lambda: torch.cuda._sleep(BEHIND))
+    finally:
+        torch.cuda.synchronize()
+
+
 class _Delaying(TorchFunctionMode):  # type: ignore[misc]  # torch is not followed
     """Queues work in front of what may copy."""
 

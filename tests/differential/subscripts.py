@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tests.differential.hosttensors import host
 from tests.differential.moves import write_to
 from tests.differential.scope import Data, Scope
@@ -138,7 +140,7 @@ def number(g: Scope) -> str:
         text = g.one("0", "1", "3", "2.5", "-1", "0.5")
     if g.chance(0.25):
         return (
-            g.parameter("v", "float" if "." in text else "int", text)
+            g.parameter("v", "float" if re.search(r"[.e]|float", text) else "int", text)
             if "j" not in text and "True" not in text
             else text
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from h2dlint.engine.fixing import fix_source
@@ -70,6 +70,8 @@ class Trial:
         ran: the original came to its end.
         skipped: it was not run on the device, because an index out of range would end the process.
         unstable: it differs from itself.
+        races: it differs from itself where every copy is waited for, or where none from pageable memory is: it writes
+            to what it still copies itself.
         raised: the original raised something somewhere, and the fixed program did not, or something else.
         unsafe_differs: the unsafe fixes changed its meaning.
     """
@@ -79,6 +81,7 @@ class Trial:
     ran: bool = False
     skipped: bool = False
     unstable: bool = False
+    races: bool = False
     raised: bool = False
     unsafe_differs: bool = False
     failures: list[Failure] = field(default_factory=list)
@@ -97,19 +100,32 @@ def fix(text: str, settings: str) -> Fixed:
 
 
 def trial(
-    seed: int, number: int, device: Device, rehearse: Device | None = None, unsafe: bool = False
+    seed: int,
+    number: int,
+    device: Device,
+    rehearse: Device | None = None,
+    unsafe: bool = False,
+    others: Sequence[Device] = (),
 ) -> Trial:
     """Draw a program, fix it, run it before and after; arguments as of ``examine``."""
-    return examine(draw(seed, number), device, rehearse, unsafe)
+    return examine(draw(seed, number), device, rehearse, unsafe, others)
 
 
-def examine(program: Program, device: Device, rehearse: Device | None = None, unsafe: bool = False) -> Trial:
+def examine(
+    program: Program,
+    device: Device,
+    rehearse: Device | None = None,
+    unsafe: bool = False,
+    others: Sequence[Device] = (),
+) -> Trial:
     """Fix a program in each way, run it before and after.
 
     Args:
         device: where it runs.
         rehearse: where it runs first, to see whether an index is out of range; ``None`` where that is no harm.
         unsafe: run it with the unsafe fixes too, to count how many differ.
+        others: the same device, where every copy is waited for, and where none from pageable memory is; empty where
+            no copy runs late.
     """
     result = Trial(program.number)
     forms: dict[str, Fixed] = {}
@@ -131,7 +147,7 @@ def examine(program: Program, device: Device, rehearse: Device | None = None, un
     seen: dict[str, list[str]] = {}
     for settings, fixed in forms.items():
         if fixed.text not in seen:
-            seen[fixed.text] = _differ(program, fixed.text, before, device, result)
+            seen[fixed.text] = _differ(program, fixed.text, before, device, result, others)
         lines = seen[fixed.text]
         if lines and settings == UNSAFE:
             result.unsafe_differs = True
@@ -142,10 +158,23 @@ def examine(program: Program, device: Device, rehearse: Device | None = None, un
     return result
 
 
-def _differ(program: Program, text: str, before: Run, device: Device, result: Trial) -> list[str]:
+def _differ(
+    program: Program, text: str, before: Run, device: Device, result: Trial, others: Sequence[Device]
+) -> list[str]:
     """How the fixed program differs, unless the original differs from itself as well."""
     lines = disagreements(before, run(program, text, device))
     if lines and any(disagreements(before, run(program, program.text, device)) for _ in range(AGAIN)):
         result.unstable = True
         return []
+    if _values_only(lines) and any(
+        _values_only(disagreements(before, run(program, program.text, other))) for other in others
+    ):
+        # Its own copies without blocking race with what it writes, or would without a wait that has another purpose.
+        result.races = True
+        return []
     return lines
+
+
+def _values_only(lines: Sequence[str]) -> bool:
+    """There are differences, and all are of values: a race changes nothing else."""
+    return bool(lines) and all(line.endswith("the values differ") for line in lines)

@@ -69,6 +69,9 @@ UNSAFE = [
     "a = held.to('cuda'); locals()['held'].fill_(1)",
     "a = held.to('cuda'); vars().get('held').fill_(1)",
     # Raises.
+    "a = torch.ones(3, names=('a',)).to('cuda')",
+    "named = torch.ones(3, names=('a',)); a = named.cuda()",
+    "named = torch.ones(3, names=('a',)); a = named.to(torch.float64).cuda()",
     "a = torch.tensor([1j, 2j], requires_grad=True).repeat(2).to('cuda')",
 ]
 
@@ -95,4 +98,4 @@ def test_arguments_in_between_are_evaluated_first() -> None:
     findings = check_module(SourceText(text), "m.py", all_rules(), Options(assume_cuda=True))
     (fix,) = [f.fix for f in findings if f.code == "HTD202"]
     assert fix is not None and fix.applicability is Applicability.SAFE
-    assert [edit.content for edit in fix.edits][0].startswith(", pin_memory=True).view(note(3)).to(")
+    assert next(edit.content for edit in fix.edits).startswith(", pin_memory=True).view(note(3)).to(")
