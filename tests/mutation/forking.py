@@ -4,7 +4,8 @@ Collecting takes seconds and most mutants are killed in less, so it is done once
 ``H2DLINT_MUTATION`` names a folder. It reads there
 
 ``mutants.json``   the names of the mutants in the order in which they are to be tried, for how many minutes to go on,
-                   and the seconds of processor time that each may take whatever its tests
+                   the seconds of processor time that each may take whatever its tests, and whether only tests
+                   are run that ``covered.json`` does not know
 ``covered.json``   for each function the tests that run it, written by the first run
 
 and appends to ``results.jsonl`` one object for each mutant. A mutant is in force in a process whose environment
@@ -78,18 +79,19 @@ def _loop(session: pytest.Session, folder: Path) -> None:
         for mutant in plan["mutants"]:
             if time.monotonic() > deadline:
                 break
-            result = _try(items, covered, mutant, folder, plan["seconds"], session)
+            result = _try(session, items, covered, mutant, folder, plan["seconds"], plan["only_new"])
             stream.write(json.dumps(result) + "\n")
             stream.flush()
 
 
 def _try(
+    session: pytest.Session,
     items: Mapping[str, pytest.Item],
     covered: Mapping[str, Any],
     mutant: str,
     folder: Path,
     least: float,
-    session: pytest.Session,
+    only_new: bool,
 ) -> dict[str, Any]:
     """Try one mutant: the tests that run its function, the quickest first, up to the first that fails."""
     seconds = covered["seconds"]
@@ -98,7 +100,8 @@ def _try(
         key=lambda name: (seconds[name], name),
     )
     # Tests that came after the figures were taken may run anything.
-    names = [name for name in items if name not in seconds] + names
+    new = [name for name in items if name not in seconds]
+    names = new if only_new else new + names
     limit = least + SLOWER * sum(seconds.get(name, 0.0) for name in names)
     killer = folder / "killer.txt"
     killer.unlink(missing_ok=True)

@@ -121,6 +121,21 @@ def interval(hits: int, of: int) -> tuple[float, float]:
     return max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)
 
 
+def forget_stale(build: Path, tree: Path) -> None:
+    """Remove the results of earlier runs, unless modules and tests are as they were."""
+    digest = hashlib.sha256()
+    for path in sorted(
+        [*tree.glob("h2dlint/**/*.py"), *tree.glob("tests/**/*.py"), *tree.glob("fixtures/**/*")]
+    ):
+        if path.is_file():
+            digest.update(f"{path.relative_to(tree)}\0".encode() + path.read_bytes() + b"\0")
+    known = build / "inputs.txt"
+    if not known.exists() or known.read_text(encoding="utf-8") != digest.hexdigest():
+        for name in ("covered.json", "results.jsonl"):
+            (build / name).unlink(missing_ok=True)
+        known.write_text(digest.hexdigest(), encoding="utf-8")
+
+
 def read_results(path: Path) -> dict[str, dict[str, Any]]:
     """Name to the last result."""
     if not path.exists():
@@ -145,7 +160,12 @@ def summary(names: Sequence[str], results: Mapping[str, Mapping[str, Any]]) -> d
 
 
 def run_tests(
-    build: Path, tests: Sequence[str], mutants: Sequence[str], minutes: float, seconds: float = 10.0
+    build: Path,
+    tests: Sequence[str],
+    mutants: Sequence[str],
+    minutes: float,
+    seconds: float = 10.0,
+    only_new: bool = False,
 ) -> None:
     """Try mutants in this order for so many minutes.
 
@@ -155,12 +175,13 @@ def run_tests(
         mutants: their names.
         minutes: after which no further mutant is tried.
         seconds: of processor time that a mutant may take whatever its tests took.
+        only_new: run only tests that were added since the first run: the others are known to let it live.
 
     Raises:
         RuntimeError: the tests cannot be run, or fail without a mutant.
     """
     tree = build / "tree"
-    plan = {"mutants": list(mutants), "minutes": minutes, "seconds": seconds}
+    plan = {"mutants": list(mutants), "minutes": minutes, "seconds": seconds, "only_new": only_new}
     (build / "mutants.json").write_text(json.dumps(plan), encoding="utf-8")
     environment = {
         **os.environ,
@@ -226,15 +247,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         names = generate(tree, modules(tree, MODULES), BUILD / "kept")
         (BUILD / "names.json").write_text(json.dumps(names), encoding="utf-8")
     names = json.loads((BUILD / "names.json").read_text(encoding="utf-8"))
+    if options.action == "run":
+        forget_stale(BUILD, tree)
     done = read_results(results)
     if options.action == "run":
-        # What was tried already, with the tests as they were, is not tried again: `make clean` forgets it.
+        # What was tried already is not tried again.
         todo = [name for name in order(names, options.seed) if name not in done]
         run_tests(BUILD, TESTS, todo, options.minutes)
     elif options.action == "retry":
         # After tests were added: what survived, once more.
         survivors = [name for name, row in done.items() if row["status"] not in KILLED]
-        run_tests(BUILD, TESTS, options.mutants or survivors, options.minutes)
+        run_tests(BUILD, TESTS, options.mutants or survivors, options.minutes, only_new=not options.mutants)
     print(json.dumps(summary(names, read_results(results)), indent=1))
     return 0
 

@@ -93,6 +93,26 @@ def test_tests_that_are_new_are_run_for_every_mutant(tmp_path: Path) -> None:
     assert results[MUTANTS[0]]["by"] == "test_lib.py::test_new"
 
 
+def test_only_tests_that_are_new(tmp_path: Path) -> None:
+    build = project(tmp_path, CHECKS + "\n\ndef test_new():\n    assert lib.double(1) > 0\n")
+    mutate.run_tests(build, ["test_lib.py"], MUTANTS[:1], minutes=5, only_new=True)
+    (row,) = mutate.read_results(build / "results.jsonl").values()
+    assert (row["status"], row["tests"]) == ("survived", 1)
+
+
+def test_results_are_those_of_the_files_as_they_are(tmp_path: Path) -> None:
+    tree = project(tmp_path) / "tree"
+    mutate.forget_stale(tmp_path, tree)
+    assert not (tmp_path / "covered.json").exists()
+    for name in ("covered.json", "results.jsonl"):
+        (tmp_path / name).touch()
+    mutate.forget_stale(tmp_path, tree)
+    assert (tmp_path / "covered.json").exists()
+    (tree / "tests" / "test_more.py").touch()
+    mutate.forget_stale(tmp_path, tree)
+    assert not (tmp_path / "results.jsonl").exists()
+
+
 def test_no_mutant_is_tried_when_the_time_is_over(tmp_path: Path) -> None:
     build = project(tmp_path)
     mutate.run_tests(build, ["test_lib.py"], MUTANTS, minutes=0)

@@ -38,6 +38,11 @@ REWRITTEN = {
     "y = torch.tensor(xs, requires_grad=False).to('cuda')": (
         "y = torch.tensor(xs, requires_grad=False, pin_memory=True).to('cuda', non_blocking=True)"
     ),
+    # On CUDA on one branch only.
+    "t = torch.zeros(4, device='cuda') if ys else torch.zeros(4); y = t[[1, 2]]": (
+        "t = torch.zeros(4, device='cuda') if ys else torch.zeros(4); "
+        "y = t[torch.tensor([1, 2], pin_memory=True).to(t.device, non_blocking=True)]"
+    ),
 }
 
 
@@ -92,3 +97,24 @@ def run(t):
     assert finding.confidence is Confidence.MEDIUM
     assert finding.fix is not None
     assert finding.fix.applicability is Applicability.UNSAFE
+
+
+@pytest.mark.parametrize("index", ["0", "torch.arange(2, device='cuda')"])
+def test_a_default_does_not_prove_that_no_tensor_is_given(index: str) -> None:
+    text = f"""\
+import torch
+
+
+def put(w=3.0):
+    t = torch.zeros(4, dtype=torch.float64, device="cuda")
+    t[{index}] = w
+"""
+    (finding,) = lint(text)
+    assert finding.fix is not None
+    assert finding.fix.applicability is Applicability.UNSAFE
+    assert finding.fix.reasons == ("the kind of w rests on weak evidence",)
+
+
+def test_a_destination_that_may_be_on_the_host_is_not_said_to_be_on_the_device() -> None:
+    (finding,) = lint(body("x.copy_(torch.tensor(xs))"))
+    assert finding.confidence is Confidence.MEDIUM
