@@ -16,6 +16,7 @@ import hashlib
 import json
 import math
 import os
+import platform
 import random
 import re
 import shutil
@@ -31,6 +32,7 @@ from tests.mutation.chosen import MODULES, TESTS
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "mutation"
+MEASURED = ROOT / "docs" / "measured" / "mutation.json"
 SEED = 7
 KILLED = ("killed", "timeout")
 
@@ -159,6 +161,13 @@ def summary(names: Sequence[str], results: Mapping[str, Mapping[str, Any]]) -> d
     }
 
 
+def record(path: Path, name: str, figures: Mapping[str, Any]) -> None:
+    """Put figures under a name into a file of results, beside what is there."""
+    document = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    document[name] = dict(figures)
+    path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
 def run_tests(
     build: Path,
     tests: Sequence[str],
@@ -237,6 +246,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("mutants", nargs="*")
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument(
+        "--record", metavar="NAME", help=f"put the score into {MEASURED.name} under this name"
+    )
     options = parser.parse_args(argv)
     tree, results = BUILD / "tree", BUILD / "results.jsonl"
     if options.action == "show":
@@ -258,7 +270,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         # After tests were added: what survived, once more.
         survivors = [name for name, row in done.items() if row["status"] not in KILLED]
         run_tests(BUILD, TESTS, options.mutants or survivors, options.minutes, only_new=not options.mutants)
-    print(json.dumps(summary(names, read_results(results)), indent=1))
+    figures = summary(names, read_results(results))
+    print(json.dumps(figures, indent=1))
+    if options.record:
+        made = {"seed": options.seed, "mutmut": version("mutmut"), "python": platform.python_version()}
+        record(MEASURED, options.record, {**made, **figures})
     return 0
 
 

@@ -71,13 +71,22 @@ def test_what_the_predicate_is_asked_about(tmp_path: Path, line: str, becomes: s
     assert becomes in app.fixed(unsafe=True)
 
 
-def test_no_placeholder_of_a_helper_is_left_in_an_index(tmp_path: Path) -> None:
-    call = 'helper-call = "({data}, {device}, {pin})"\n'
-    fixed = App.made(tmp_path, HELPER + call, step=module("return x[lens]")).fixed(unsafe=True)
-    assert "{" not in fixed
-    assert (
-        "x[torch.tensor(lens, dtype=torch.int64, pin_memory=True).to(x.device, non_blocking=True)]" in fixed
-    )
+@pytest.mark.parametrize(
+    ("call", "line", "becomes"),
+    [
+        # There is nothing to put in the place of ``{pin}``.
+        ("({data}, {device}, {pin})", "x[[1, 2]]", "x[torch.tensor([1, 2], pin_memory=True)"),
+        # A list that may be empty needs the dtype, which the helper has no place for.
+        ("({data}, {device})", "x[lens]", "x[torch.tensor(lens, dtype=torch.int64, pin_memory=True)"),
+        ("({data}, {device})", "x[[1, 2]]", "x[upload([1, 2], x.device)]"),
+    ],
+)
+def test_an_index_by_a_helper_that_has_a_place_for_everything(
+    tmp_path: Path, call: str, line: str, becomes: str
+) -> None:
+    configuration = f'{HELPER}helper-call = "{call}"\n'
+    fixed = App.made(tmp_path, configuration, step=module(f"return {line}")).fixed(unsafe=True)
+    assert becomes in fixed
 
 
 def test_weak_evidence_for_an_operand_is_weak_evidence_for_the_finding() -> None:
@@ -118,3 +127,12 @@ def put(w=3.0):
 def test_a_destination_that_may_be_on_the_host_is_not_said_to_be_on_the_device() -> None:
     (finding,) = lint(body("x.copy_(torch.tensor(xs))"))
     assert finding.confidence is Confidence.MEDIUM
+
+
+def test_how_sure_a_finding_is_depends_on_the_size() -> None:
+    small, large = (
+        lint(body(f"y = {source}.to('cuda', non_blocking=True)"))
+        for source in ("torch.tensor(xs).float()", "torch.zeros(5000000).neg()")
+    )
+    assert [(f.code, f.confidence) for f in small] == [("HTD206", Confidence.LOW)]
+    assert [(f.code, f.confidence) for f in large] == [("HTD206", Confidence.MEDIUM)]
