@@ -19,7 +19,7 @@ import resource
 import shutil
 import subprocess
 import sys
-import tarfile
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,9 +80,12 @@ def revision(places: Places, ref: str) -> Path:
     folder = places.build / "revisions" / sha
     if not (folder / "h2dlint").exists():
         archive = subprocess.run(
-            ["git", "archive", sha, "h2dlint"], cwd=places.code, check=True, capture_output=True
+            ["git", "archive", "--format=zip", sha, "h2dlint"],
+            cwd=places.code,
+            check=True,
+            capture_output=True,
         )
-        with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as packed:
+        with zipfile.ZipFile(io.BytesIO(archive.stdout)) as packed:
             packed.extractall(folder)
     return folder
 
