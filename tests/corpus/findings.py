@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 EVERYTHING = ("--cold", "--min-confidence", "low")
+EDIT = ("cell", "line", "column", "end_line", "end_column", "content")
 PROGRAM = "from h2dlint.cli import main; main()"
 
 
@@ -61,6 +62,17 @@ class Found:
     def said(self) -> str:
         """What may change of one finding, in words."""
         return f"{self.fix} {self.confidence} {self.context} {self.shown} {self.digest}"
+
+    @staticmethod
+    def parse(raw: Mapping[str, Any], shown: bool) -> Found:
+        """The finding of one JSON object; ``shown`` tells whether a plain check shows it."""
+        fix = raw["fix"]
+        # Another revision of h2dlint may say more or less of an edit.
+        edits = [{key: edit.get(key) for key in EDIT} for edit in (fix["edits"] if fix else [])]
+        digest = hashlib.sha256(json.dumps(edits, sort_keys=True).encode()).hexdigest()[:6] if edits else "-"
+        applicability = fix["applicability"] if fix else "none"
+        words = (raw["confidence"], raw["context"], "default" if shown else "hidden", digest)
+        return Found(raw["path"], raw["line"], raw["column"], raw["code"], applicability, *words)
 
 
 @dataclass(frozen=True)
@@ -121,7 +133,7 @@ def check(tree: Path, code: Path, cache: Path | None = None) -> Checked:
     plain = {_span(raw) for raw in report(tree, code, kept, paths)["findings"]} if paths else set()
     if lost := plain - {_span(raw) for raw in full["findings"]}:
         raise RuntimeError(f"shown by default, but not with {' '.join(EVERYTHING)}: {min(lost)}")
-    found = tuple(sorted(_found(raw, _span(raw) in plain) for raw in full["findings"]))
+    found = tuple(sorted(Found.parse(raw, _span(raw) in plain) for raw in full["findings"]))
     errors = full["errors"]
     internal = [f"{raw['path']}: {raw['message']}" for raw in errors if raw["kind"] == "internal"]
     kinds = Counter(str(raw["kind"]) for raw in errors)
@@ -131,15 +143,6 @@ def check(tree: Path, code: Path, cache: Path | None = None) -> Checked:
 def _span(raw: Mapping[str, Any]) -> tuple[str, int, int, int, int, str]:
     """What tells findings of one run apart: ``x[i][j]`` is two at one place."""
     return raw["path"], raw["line"], raw["column"], raw["end_line"], raw["end_column"], raw["code"]
-
-
-def _found(raw: Mapping[str, Any], shown: bool) -> Found:
-    fix = raw["fix"]
-    edits = fix["edits"] if fix else []
-    digest = hashlib.sha256(json.dumps(edits, sort_keys=True).encode()).hexdigest()[:6] if edits else "-"
-    applicability = fix["applicability"] if fix else "none"
-    words = (raw["confidence"], raw["context"], "default" if shown else "hidden", digest)
-    return Found(raw["path"], raw["line"], raw["column"], raw["code"], applicability, *words)
 
 
 def dump(findings: Iterable[Found]) -> str:

@@ -261,3 +261,21 @@ def test_the_committed_table_counts_the_committed_findings() -> None:
         assert row["rules"] == findings.counts(items), name
         assert (row["version"], row["sha256"]) == (pins[name].version, pins[name].sha256)
         assert (row["findings"], row["default"]) == (len(items), sum(i.shown == "default" for i in items))
+
+
+def test_a_report_without_cells_gives_the_same_digest() -> None:
+    edit = {"line": 1, "column": 2, "end_line": 1, "end_column": 3, "content": "x"}
+
+    def raw(**more: Any) -> dict[str, Any]:
+        place = {
+            "path": "a.py",
+            "line": 1,
+            "column": 2,
+            "code": "HTD101",
+            "confidence": "high",
+            "context": "hot",
+        }
+        return {**place, "fix": {"applicability": "safe", "edits": [{**edit, **more}]}}
+
+    digests = [findings.Found.parse(item, True).digest for item in (raw(), raw(cell=None), raw(content="y"))]
+    assert digests[0] == digests[1] != digests[2]
