@@ -6,13 +6,14 @@ BIN := $(VENV)/bin
 # `make gpu` on a machine whose torch lives elsewhere: make gpu GPU_PYTHON=python3
 GPU_PYTHON ?= $(BIN)/python
 WHEEL ?= sglang==0.5.23
+MINUTES ?= 60
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 REFERENCE := fixtures/logits_processor
 # A stamp for the interpreter: another PYTHON makes the environment anew.
 MADE := $(VENV)/.made-with-$(notdir $(PYTHON))
 
-.PHONY: help demo test lint format docs gpu gpu-runtime differential bench clean
+.PHONY: help demo test lint format docs gpu gpu-runtime differential bench corpus mutation clean
 
 help:
 	@echo "make demo    lint the reference module and show what the fixes would change"
@@ -23,6 +24,8 @@ help:
 	@echo "make gpu-runtime  trace and verify programs and libraries on this machine's GPU"
 	@echo "make differential  run drawn programs before and after the fixes, with a stand-in for the GPU"
 	@echo "make bench   time h2dlint beside ruff, ast-grep, semgrep and TorchFix on $(WHEEL)"
+	@echo "make corpus  lint pinned wheels, and show which findings came, went and changed"
+	@echo "make mutation  mutation-test the fixes for $(MINUTES) minutes"
 
 $(MADE):
 	rm -f $(VENV)/.made-with-*
@@ -45,6 +48,10 @@ $(VENV)/.docs: $(MADE) pyproject.toml
 $(VENV)/.bench: $(MADE) pyproject.toml
 	$(PIP) -e ".[bench]"
 	@touch $@ $(VENV)/.run
+
+$(VENV)/.mutation: $(MADE) pyproject.toml
+	$(PIP) -e ".[test,mutation]"
+	@touch $@ $(VENV)/.run $(VENV)/.test
 
 $(VENV)/.dev: $(MADE) pyproject.toml
 	$(PIP) -e ".[dev]"
@@ -91,6 +98,13 @@ differential: $(VENV)/.test
 
 bench: $(VENV)/.bench
 	$(BIN)/python tests/bench/bench.py "$(WHEEL)"
+
+# ACCEPT=1 writes the findings down, AGAINST=REF compares with another revision, PACKAGES="timm e3nn" takes some wheels.
+corpus: $(VENV)/.run
+	$(BIN)/python -m tests.corpus.corpus $(if $(ACCEPT),--accept) $(if $(AGAINST),--against $(AGAINST)) $(PACKAGES)
+
+mutation: $(VENV)/.mutation
+	$(BIN)/python -m tests.mutation.mutate run --minutes $(MINUTES)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache .h2dlint_cache *.egg-info
