@@ -63,15 +63,21 @@ def _globals(text: str) -> Iterator[int]:
             yield start
 
 
-def bodies_do_not_count(text: str) -> bool:
-    """What the own statements of a module bind does not hang on what stands in the bodies of its functions.
+def bodies_that_count(text: str) -> Callable[[int, int], bool]:
+    """Tells, by offsets, which bodies of a module's functions say something of what stands outside of them.
 
     Args:
         text: of the module.
     """
-    if next(_globals(text), None) is not None:
-        return False
-    return "torch.device(" not in text or _UNDER_DEVICE.search(text) is None
+    offsets = list(_globals(text))
+    devices = "torch.device(" in text
+
+    def counts(start: int, end: int) -> bool:
+        if any(start <= offset < end for offset in offsets):
+            return True
+        return devices and _UNDER_DEVICE.search(text, start, end) is not None
+
+    return counts
 
 
 class Interpreter(Classes):

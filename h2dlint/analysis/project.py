@@ -260,13 +260,13 @@ class Project:
         return self._loaded[path]
 
     def _run(self, path: str) -> Interpreter | None:
-        from h2dlint.analysis.interpreter import Interpreter, bodies_do_not_count
+        from h2dlint.analysis.interpreter import Interpreter, bodies_that_count
 
         source = self._modules.read(path)
         if source is None:
             return None
         try:
-            tree = parse_skeleton(source.text) if bodies_do_not_count(source.text) else ast.parse(source.text)
+            tree = parse_skeleton(source.text, bodies_that_count(source.text))
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return None
         interpreter = Interpreter(outline(tree), source.text, self, path)

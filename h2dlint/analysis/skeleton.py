@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Callable
 from functools import lru_cache
 
 _OPENER = re.compile(r"^(?:([ \t]*)(?:async[ \t]+)?def[ \t]|[^\W\d]\w*)", re.MULTILINE)
@@ -23,7 +24,7 @@ _LINES = 80
 """The head of a function is looked for in so many lines."""
 
 
-def parse_skeleton(text: str) -> ast.Module:
+def parse_skeleton(text: str, keep: Callable[[int, int], bool] | None = None) -> ast.Module:
     """The syntax tree of a module, in which the bodies of functions may be missing.
 
     Of a function whose body is missing everything else is as in the whole tree, with its positions and its last line.
@@ -31,11 +32,12 @@ def parse_skeleton(text: str) -> ast.Module:
 
     Args:
         text: of the module.
+        keep: whether the body between two offsets is to stay.
 
     Raises:
         SyntaxError: the text is not Python; in bodies that are missing that is not seen.
     """
-    bare = skeleton(text)
+    bare = skeleton(text, keep)
     if bare is not None:
         try:
             return ast.parse(bare)
@@ -44,7 +46,7 @@ def parse_skeleton(text: str) -> ast.Module:
     return ast.parse(text)
 
 
-def skeleton(text: str) -> str | None:
+def skeleton(text: str, keep: Callable[[int, int], bool] | None = None) -> str | None:
     """The text with a number on the last line of each body, and no more; ``None`` where that is not safe."""
     if any(character in text for character in _ODD) or _misleading(text):
         return None
@@ -69,7 +71,7 @@ def skeleton(text: str) -> str | None:
         elif not indent:
             within_class = False
         cut = _body(text, start, indent) if indent == "" or (indent and within_class) else None
-        if cut is None:
+        if cut is None or (keep is not None and keep(*cut)):
             parts.append(text[done : match.end()])
             done = match.end()
             continue

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from h2dlint.analysis.interpreter import bodies_do_not_count
+from h2dlint.analysis.interpreter import bodies_that_count
 from h2dlint.analysis.skeleton import parse_skeleton, skeleton
 from h2dlint.engine.files import SourceFile
 from h2dlint.engine.runner import lint_files
@@ -136,15 +136,20 @@ def test_blank_where_a_body_was() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "answer"),
+    ("body", "cut"),
     [
-        ("def f():\n    return 1\n", True),
-        ("def f():\n    global x\n    x = 1\n", False),
-        ("def f():\n    with torch.device('cuda'):\n        g()\n", False),
+        ("return 1", 2),
+        ("global x", 1),
+        ("if x:\n        global x", 1),
+        ("y = 1; global x", 1),
+        ("y = 'global'\n    global_step = 1", 2),
+        ("with torch.device('cuda'):\n        g()", 1),
+        ("x = torch.device('cuda')", 2),
     ],
 )
-def test_what_bodies_say_of_a_module(text: str, answer: bool) -> None:
-    assert bodies_do_not_count(text) is answer
+def test_bodies_that_say_something_of_the_module_stay(body: str, cut: int) -> None:
+    text = f"def f():\n    {body}\n\ndef g():\n    return 1\n"
+    assert len(missing(parse_skeleton(text, bodies_that_count(text)))) == cut
 
 
 def test_a_body_that_is_no_python_may_give_anything(tmp_path: Path) -> None:
