@@ -39,7 +39,7 @@ class Bodies:
 
     Args:
         source: text of the module.
-        outline: of the module, which has been run; its tree is taken apart, and with it what is nested in functions.
+        outline: of the module, whose tree may lack the bodies already; what is nested in functions is taken out of it.
         recent: what sees to it that not too many are kept.
     """
 
@@ -48,9 +48,17 @@ class Bodies:
         self._outline = outline
         self._recent = recent if recent is not None else Recent()
         outline.functions = [function for function in outline.functions if function.parent is None]
-        for function in outline.functions:
-            function.node.body = []
-            function.bodies = self
+        self._drop_all()
+
+    def _drop_all(self) -> None:
+        for function in self._outline.functions:
+            self.drop(function)
+
+    def settle(self) -> None:
+        """The module has been run: its tree is taken apart, and what its own statements had parsed."""
+        outline = self._outline
+        outline.functions = [function for function in outline.functions if function.parent is None]
+        self._drop_all()
         for cls in outline.class_by_node.values():
             cls.node.body = []
         outline.tree.body = []
@@ -60,8 +68,11 @@ class Bodies:
 
     def load(self, function: FunctionInfo) -> None:
         """Give a function its body back."""
-        found = self._parse(function.node)
-        function.node.body = found.body
+        try:
+            function.node.body = self._parse(function.node).body
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            # It is not Python, which the tree without bodies did not show: it may do and give anything.
+            function.node.body = ast.parse("return unknown_").body
         function.bodies = None
         known = len(self._outline.by_node) + len(self._outline.class_by_node)
         outline_function(self._outline, function)

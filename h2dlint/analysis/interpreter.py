@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from h2dlint.analysis import tensors
 from h2dlint.analysis import values as V
@@ -39,7 +39,9 @@ _SETS_DEFAULT_DEVICE = re.compile(
 """Somewhere in the module the default device is set for what comes after: a function may run under it."""
 
 _UNDER_DEVICE = re.compile(r"\bwith\b[^:]{0,400}?\.device\(")
-_GLOBAL = re.compile(r"(?:^|[;:\f])[ \t\f]*global\b", re.MULTILINE)
+_GLOBAL = re.compile(r"global\b")
+_STARTS = re.compile(r"(?:^|[;:\f])[ \t\f]*$")
+"""What may stand on a line in front of a statement."""
 
 _SETTLED = Kind.BOOL | Kind.NONE | Kind.OBJ
 """Kinds of which an annotation says everything."""
@@ -51,6 +53,31 @@ TRANSPARENT = frozenset(
     torch_dynamo_disable disable""".split()
 )
 """Decorators, by their last name, that leave what a function returns as it is."""
+
+
+def _globals(text: str) -> Iterator[int]:
+    """Offsets in a text at which a statement may start with ``global``."""
+    for match in _GLOBAL.finditer(text):
+        start = match.start()
+        if _STARTS.search(text[text.rfind("\n", 0, start) + 1 : start]) is not None:
+            yield start
+
+
+def bodies_that_count(text: str) -> Callable[[int, int], bool]:
+    """Tells, by offsets, which bodies of a module's functions say something of what stands outside of them.
+
+    Args:
+        text: of the module.
+    """
+    offsets = list(_globals(text))
+    devices = "torch.device(" in text
+
+    def counts(start: int, end: int) -> bool:
+        if any(start <= offset < end for offset in offsets):
+            return True
+        return devices and _UNDER_DEVICE.search(text, start, end) is not None
+
+    return counts
 
 
 class Interpreter(Classes):
@@ -92,13 +119,11 @@ class Interpreter(Classes):
 
     def _unsettled(self) -> frozenset[str]:
         """Globals that some function assigns."""
-        if "global" not in self.text:
-            return frozenset()
         lines: list[int] = []
         line, start = 1, 0
-        for match in _GLOBAL.finditer(self.text):
-            line += self.text.count("\n", start, match.end())
-            start = match.end()
+        for offset in _globals(self.text):
+            line += self.text.count("\n", start, offset)
+            start = offset
             lines.append(line)
         names: set[str] = set()
         for function in self.outline.functions if lines else ():

@@ -17,6 +17,7 @@ from h2dlint.analysis.import_graph import ImportGraph
 from h2dlint.analysis.outline import outline
 from h2dlint.analysis.reach import CallGraph, Verdict
 from h2dlint.analysis.scan import File
+from h2dlint.analysis.skeleton import parse_skeleton
 from h2dlint.analysis.summaries import detached
 from h2dlint.analysis.values import Kind, Value
 from h2dlint.syntax.source import SourceText
@@ -259,16 +260,17 @@ class Project:
         return self._loaded[path]
 
     def _run(self, path: str) -> Interpreter | None:
-        from h2dlint.analysis.interpreter import Interpreter
+        from h2dlint.analysis.interpreter import Interpreter, bodies_that_count
 
         source = self._modules.read(path)
         if source is None:
             return None
         try:
-            tree = ast.parse(source.text)
+            tree = parse_skeleton(source.text, bodies_that_count(source.text))
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return None
         interpreter = Interpreter(outline(tree), source.text, self, path)
+        bodies = Bodies(source, interpreter.outline, self._recent)
         interpreter.run_module(record=False)
-        Bodies(source, interpreter.outline, self._recent)
+        bodies.settle()
         return interpreter

@@ -22,13 +22,14 @@ _LINE = re.compile(
     re.MULTILINE,
 )
 _BASES = re.compile(r"[ \t]*\(([^()]*(?:\([^()]*\)[^()]*)*)\)")
-_FROM = re.compile(r"^[ \t]*from[ \t]+([.\w]+)[ \t]+import[ \t]*(\([^)]*\)|(?:[^\n;\\]|\\\n)*)", re.MULTILINE)
-_IMPORT = re.compile(r"^[ \t]*import[ \t]+((?:[^\n;\\]|\\\n)*)", re.MULTILINE)
+_FROM = re.compile(r"from[ \t]+([.\w]+)[ \t]+import[ \t]*(\([^)]*\)|(?:[^\n;\\]|\\\n)*)")
+_IMPORT = re.compile(r"import[ \t]+((?:[^\n;\\]|\\\n)*)")
 _CHAIN = re.compile(r"[$.]?[^\W\d]\w*(?:\.[^\W\d]\w*)*\(?")
 _LAMBDA = re.compile(r"\blambda\b[^\n]*(?:\n[^\n]*)?")
 _IGNORED = frozenset(keyword.kwlist) | frozenset(f"{word}(" for word in keyword.kwlist) | {"self", "cls"}
 _IGNORED |= {"r", "R", "b", "B", "u", "U", "f", "F", "rb", "br", "fr", "rf", "Rb", "bR"}  # of strings
-_HIDDEN = re.compile(r"\b_\w+")
+_HIDDEN = re.compile(r"_\w+")
+"""Words with an underscore at their start, and what stands behind the first one in others."""
 _TAB = 8
 
 
@@ -129,7 +130,7 @@ def scan(path: str, text: str, cold: bool = False) -> File:
         text: what is in it.
         cold: it is a test, an example or a script: nobody asks what it mentions.
     """
-    file = File(path, cold, hidden=frozenset(map(intern, _HIDDEN.findall(text))))
+    file = File(path, cold, hidden=_hidden(text))
     text = _QUOTED.sub(_unquoted, text).replace("super().", "super.")
     text = _imports(text, file)
     scopes = [_Scope(-1, None)]
@@ -180,6 +181,15 @@ def scan(path: str, text: str, cold: bool = False) -> File:
     return file
 
 
+def _hidden(text: str) -> frozenset[str]:
+    """Words that start with an underscore; what stands in front is looked at here, because that is faster."""
+    return frozenset(
+        intern(match.group())
+        for match in _HIDDEN.finditer(text)
+        if not text[match.start() - 1 : match.start()].isalnum()
+    )
+
+
 def _define(file: File, scope: _Scope, full: str, name: str, decorators: tuple[str, ...]) -> Function:
     function = file.functions.get(full)
     if function is None:
@@ -207,14 +217,14 @@ def _names(bases: str) -> tuple[str, ...]:
 def _mention(text: str, scope: _Scope, file: File) -> None:
     if file.cold:
         return
-    found = {intern(chain) for chain in _CHAIN.findall(text)}
+    found = set(_CHAIN.findall(text))
     if "lambda" in text:
         # What a lambda calls is called later, by whoever it is given to.
-        found.update(intern(c.rstrip("(")) for part in _LAMBDA.findall(text) for c in _CHAIN.findall(part))
+        found.update(c.rstrip("(") for part in _LAMBDA.findall(text) for c in _CHAIN.findall(part))
     found -= _IGNORED
     if not found:
         return
-    chains = tuple(sorted(found))
+    chains = tuple(map(intern, sorted(found)))
     if scope.function is None:
         file.mentions += chains
         return
@@ -229,6 +239,8 @@ def _imports(text: str, file: File) -> str:
     """Write down what a file imports; the text without it."""
 
     def names(match: re.Match[str]) -> str:
+        if not _starts_line(match):
+            return match.group()
         module = match.group(1)
         joint = "" if module.endswith(".") else "."
         for part in match.group(2).strip("()").replace("\\\n", " ").split(","):
@@ -241,6 +253,8 @@ def _imports(text: str, file: File) -> str:
         return ""
 
     def modules(match: re.Match[str]) -> str:
+        if not _starts_line(match):
+            return match.group()
         for part in match.group(1).replace("\\\n", " ").split(","):
             name, _, alias = part.strip().partition(" as ")
             if alias:
@@ -251,3 +265,8 @@ def _imports(text: str, file: File) -> str:
         return ""
 
     return _IMPORT.sub(modules, _FROM.sub(names, text))
+
+
+def _starts_line(match: re.Match[str]) -> bool:
+    start = match.start()
+    return not match.string[match.string.rfind("\n", 0, start) + 1 : start].strip(" \t")

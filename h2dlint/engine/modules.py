@@ -74,6 +74,7 @@ class ModuleFinder:
         self._snapshot = snapshot if snapshot is not None else Snapshot()
         self._ledger = ledger
         self._found: dict[tuple[str, str], str | None] = {}
+        self._files: dict[str, bool] = {}
         self._tops: dict[str, str | None] = {}
 
     def find(self, importer: str, name: str) -> str | None:
@@ -155,9 +156,12 @@ class ModuleFinder:
         return self._tops[folder]
 
     def _isfile(self, path: str) -> bool:
-        found = os.path.isfile(path)
-        if self._ledger is not None:
-            self._ledger.files[path] = found
+        found = self._files.get(path)
+        if found is None:
+            # The same folders are looked into for every module that is imported.
+            found = self._files[path] = os.path.isfile(path)
+            if self._ledger is not None:
+                self._ledger.files[path] = found
         return found
 
     def _exists(self, path: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import stat
 from collections import Counter
@@ -24,6 +23,7 @@ from h2dlint.engine.settings import Settings
 from h2dlint.engine.suppressions import Verdict, apply_suppressions, may_suppress
 from h2dlint.engine.unused import unused_notes
 from h2dlint.model import Context, ErrorKind, FileError, Finding
+from h2dlint.syntax.check import check_syntax
 from h2dlint.syntax.source import SourceText
 
 if TYPE_CHECKING:
@@ -298,7 +298,7 @@ def _parse_error(source: SourceText, path: str) -> FileError | None:
     """Why a file is no Python."""
 
     def parse() -> list[Finding]:
-        ast.parse(source.text)
+        check_syntax(source.text)
         return []
 
     found = guarded(source, path, parse)

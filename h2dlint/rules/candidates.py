@@ -29,7 +29,8 @@ _ANNOTATED = re.compile(r"\s*(?!(?:else|try|finally)\b)(?:\*{0,2}[\w.]+)\s*:\s*[
 """The start of a line that declares a name, and assigns no subscript."""
 _NAMED = re.compile(r"\[(?:[^\[\]\n]*,\s*)?~?(?:[A-Za-z_]\w*\.)*([A-Za-z_]\w*)\s*[,\]]")
 """A subscript whose index is, or ends in, a name."""
-_ARRAYS = re.compile(r"\bimport\s+(?:numpy|torch)\s+as\s+(\w+)")
+_ARRAYS = re.compile(r"import\s+(?:numpy|torch)\s+as\s+(\w+)")
+_RENAMED = re.compile(r" as (\w+)")
 
 
 @lru_cache(maxsize=64)
@@ -46,6 +47,7 @@ _DECLARED = re.compile(
 )
 _GROWN = re.compile(r"\.(?:append|extend)\(")
 _NAME_BEFORE = re.compile(r"\b([A-Za-z_]\w*)\s*$")
+_WORD_BEFORE = re.compile(r"\w+$")
 _REACH = 200
 """How far to the left of a match a name is looked for."""
 TYPES = frozenset(
@@ -127,9 +129,11 @@ def _comment(text: str, starts: Sequence[int], line: int) -> bool:
 def _aliases(text: str, functions: frozenset[str]) -> frozenset[str]:
     """Other names of functions: ``from torch import tensor as T``, ``make = torch.tensor``."""
     found: set[str] = set()
+    for match in _RENAMED.finditer(text):
+        before = _WORD_BEFORE.search(text, max(0, match.start() - _REACH), match.start())
+        if before is not None and before.group() in functions:
+            found.add(match.group(1))
     for name in functions:
-        if f"{name} as " in text:
-            found.update(re.findall(rf"\b{name} as (\w+)", text))
         start = 0
         while (start := text.find(f".{name}\n", start)) >= 0:
             line = text[text.rfind("\n", 0, start) + 1 : start]
@@ -166,7 +170,11 @@ def _subscripts(text: str) -> Iterator[int]:
 
 
 def _host_names(text: str) -> Iterator[str]:
-    modules = {"np", "numpy", "torch", *_ARRAYS.findall(text)}
+    modules = {"np", "numpy", "torch"}
+    for match in _ARRAYS.finditer(text):
+        before = text[match.start() - 1 : match.start()]
+        if not (before.isalnum() or before == "_"):
+            modules.add(match.group(1))
     for match in _bound("|".join(sorted(modules))).finditer(text):
         found = _TARGET.search(text, max(0, match.start() - _REACH), match.start())
         if found is not None:

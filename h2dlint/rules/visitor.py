@@ -16,6 +16,7 @@ from h2dlint.rules.candidates import find_candidates
 from h2dlint.rules.shortlist import Shortlist
 from h2dlint.rules.site import Site, SubscriptSite
 from h2dlint.rules.worth import annotate
+from h2dlint.syntax.check import check_syntax
 from h2dlint.syntax.snippets import Snippet, snippet_node
 from h2dlint.syntax.source import SourceText
 
@@ -102,10 +103,11 @@ def check(
 ) -> list[Finding]:
     """See ``h2dlint.rules.check_module``."""
     candidates = find_candidates(source, rules)
-    # Also where there are none: a broken file is told of.
-    tree = ast.parse(source.text)
     if not candidates.lines:
+        # A broken file is told of.
+        check_syntax(source.text)
         return []
+    tree = ast.parse(source.text)
     lines = Shortlist(tree, candidates, rules).lines()
     if not lines:
         return []

@@ -246,7 +246,7 @@ def test_bodies_come_back_as_they_were(newline: str) -> None:
     text = Path(__file__).read_text() + TRICKY
     source = SourceText(text.replace("\n", newline))
     whole, dropped = (outline(ast.parse(source.text)) for _ in range(2))
-    Bodies(source, dropped)
+    Bodies(source, dropped).settle()
     assert not dropped.tree.body
     kept = [function for function in whole.functions if function.parent is None]
     assert [function.name for function in dropped.functions] == [function.name for function in kept]
