@@ -28,8 +28,6 @@ def guarded(source: SourceText, path: str, run: Callable[[], list[Finding]]) -> 
     except (RecursionError, MemoryError) as error:
         if _raised_by_parser(error):
             return FileError(path, None, ErrorKind.SYNTAX, "nested too deeply for the parser")
-        if isinstance(error, RecursionError):
-            return FileError(path, None, ErrorKind.TOO_LARGE, "nested too deeply to be looked into")
         return internal_error(path, error)
     except Exception as error:
         return internal_error(path, error)

@@ -68,7 +68,7 @@ def work(kinds: list[str], seed: int, seconds: float, folder: Path) -> int:
         if time.process_time() > seconds:
             break
         # Native code cannot be stopped by a signal handler.
-        faulthandler.dump_traceback_later(4 * LIMIT, exit=True)
+        faulthandler.dump_traceback_later(20 * LIMIT, exit=True)
         kind = weighted[number % len(weighted)]
         try:
             failure = run_one(kind, number, counts, folder)

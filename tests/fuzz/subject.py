@@ -56,7 +56,7 @@ class BrokenError(AssertionError):
 
 @contextmanager
 def limited(seconds: float) -> Iterator[None]:
-    """Raise ``TimeUpError`` in code that takes longer; without effect where there are no such timers (Windows)."""
+    """Raise ``TimeUpError`` in code that takes more processor time; without effect where there are no such timers."""
     if not hasattr(signal, "setitimer"):
         yield
         return
@@ -64,13 +64,13 @@ def limited(seconds: float) -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
         raise TimeUpError(f"more than {seconds:g} s")
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 @dataclass
