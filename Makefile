@@ -5,6 +5,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # `make gpu` on a machine whose torch lives elsewhere: make gpu GPU_PYTHON=python3
 GPU_PYTHON ?= $(BIN)/python
+# `make fuzz FUZZ_SECONDS=3600`: processor time to spend; a seed repeats a run.
+FUZZ_SECONDS ?= 600
+FUZZ_SEED ?=
 WHEEL ?= sglang==0.5.23
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
@@ -12,7 +15,7 @@ REFERENCE := fixtures/logits_processor
 # A stamp for the interpreter: another PYTHON makes the environment anew.
 MADE := $(VENV)/.made-with-$(notdir $(PYTHON))
 
-.PHONY: help demo test lint format docs gpu gpu-runtime bench clean
+.PHONY: help demo test lint format docs gpu gpu-runtime bench fuzz clean
 
 help:
 	@echo "make demo    lint the reference module and show what the fixes would change"
@@ -22,6 +25,7 @@ help:
 	@echo "make gpu     run the proof on this machine's GPU"
 	@echo "make gpu-runtime  trace and verify programs and libraries on this machine's GPU"
 	@echo "make bench   time h2dlint beside ruff, ast-grep, semgrep and TorchFix on $(WHEEL)"
+	@echo "make fuzz    throw generated and damaged programs at h2dlint for $(FUZZ_SECONDS) s"
 
 $(MADE):
 	rm -f $(VENV)/.made-with-*
@@ -35,6 +39,10 @@ $(VENV)/.run: $(MADE) pyproject.toml
 
 $(VENV)/.test: $(MADE) pyproject.toml
 	$(PIP) -e ".[test]"
+	@touch $@ $(VENV)/.run
+
+$(VENV)/.fuzz: $(MADE) pyproject.toml
+	$(PIP) -e ".[fuzz]"
 	@touch $@ $(VENV)/.run
 
 $(VENV)/.docs: $(MADE) pyproject.toml
@@ -83,6 +91,10 @@ gpu-runtime: $(if $(findstring $(VENV),$(GPU_PYTHON)),$(VENV)/.test)
 
 bench: $(VENV)/.bench
 	$(BIN)/python tests/bench/bench.py "$(WHEEL)"
+
+# Failures are saved in build/fuzz. Figures go to $$H2DLINT_FUZZ_RESULTS, where that is set.
+fuzz: $(VENV)/.fuzz
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(if $(FUZZ_SEED),--seed $(FUZZ_SEED))
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache .h2dlint_cache *.egg-info

@@ -166,18 +166,18 @@ class Walk(Generic[S]):
 
         Without this, loops in loops take twice the time for each level.
         """
-        for known, out, ways in self._known.get(id(node), ()):
-            if known == state:
-                break
-        else:
+        known = self._known.setdefault(id(node), [])
+        found = next((walked for walked in known if walked[0] == state), None)
+        if found is None:
             outer = self.exits, self._breaks, self._continues
-            ways = self.exits, self._breaks, self._continues = [], [], []
-            out = walk(node, state)
+            ways: tuple[list[S], list[S], list[S]] = ([], [], [])
+            self.exits, self._breaks, self._continues = ways
+            found = (state, walk(node, state), ways)
             self.exits, self._breaks, self._continues = outer
-            self._known.setdefault(id(node), []).append((state, out, ways))
-        for mine, added in zip((self.exits, self._breaks, self._continues), ways, strict=True):
+            known.append(found)
+        for mine, added in zip((self.exits, self._breaks, self._continues), found[2], strict=True):
             mine.extend(added)
-        return out
+        return found[1]
 
     def _bind(self, target: ast.expr, value: ast.expr | None, state: S, each: bool = False) -> S:
         """Assign a target: tuples are taken apart, and what a target is made of is evaluated first."""

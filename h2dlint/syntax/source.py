@@ -87,7 +87,7 @@ class SourceText:
 
     @cached_property
     def uniform(self) -> SourceText:
-        """The same text with a line end that is a lone ``\\r`` as ``\\n``, at the same offsets.
+        r"""The same text with a line end that is a lone ``\r`` as ``\n``, at the same offsets.
 
         Hardly any file has such a line end, and what reads code need not know of it. An edit made of this text is right
         for the other: newlines in its content become those of the file.

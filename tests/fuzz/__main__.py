@@ -1,7 +1,7 @@
 """``make fuzz``: inputs through the checks for a given time. ``python -m tests.fuzz --help`` lists the options.
 
-The work is done by a child, because an input may kill the process that looks at it. Failures go to ``build/fuzz``, each with the
-input, a smaller one that fails alike, and the command to repeat it. The exit status is 1 if there are any.
+The work is done by a child, because an input may kill the process that looks at it. Failures go to ``build/fuzz``, each
+with the input, a smaller one that fails alike, and the command to repeat it. The exit status is 1 if there are any.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60, help="processor time to spend")
     parser.add_argument("--seed", type=int, help="of the first input; drawn and printed if not given")
-    parser.add_argument("--kind", choices=KINDS, action="append", help="only inputs of this kind; may be repeated")
+    parser.add_argument(
+        "--kind", choices=KINDS, action="append", help="only inputs of this kind; may be repeated"
+    )
     parser.add_argument("--repeat", metavar="KIND:NUMBER", help="check one input again")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where failures go")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
@@ -78,7 +80,9 @@ def work(kinds: list[str], seed: int, seconds: float, folder: Path) -> int:
         if failure:
             print(failure, flush=True)
         if number % 10 == 0:
-            _write(folder / "counts.json", {**counts.plain(), "next": number + 1, "spent": time.process_time()})
+            _write(
+                folder / "counts.json", {**counts.plain(), "next": number + 1, "spent": time.process_time()}
+            )
     faulthandler.cancel_dump_traceback_later()
     _write(folder / "counts.json", {**counts.plain(), "next": number, "spent": time.process_time()})
     return 0
@@ -91,7 +95,14 @@ def conduct(kinds: list[str], seed: int, seconds: float, folder: Path) -> int:
     while spent < seconds:
         (folder / "counts.json").unlink(missing_ok=True)
         options = [f"--kind={kind}" for kind in kinds]
-        command = [sys.executable, "-m", "tests.fuzz", "--worker", f"--seed={start}", f"--seconds={seconds - spent}"]
+        command = [
+            sys.executable,
+            "-m",
+            "tests.fuzz",
+            "--worker",
+            f"--seed={start}",
+            f"--seconds={seconds - spent}",
+        ]
         done = subprocess.run([*command, *options, "--folder", str(folder)], check=False)
         state = json.loads((folder / "counts.json").read_text()) if (folder / "counts.json").exists() else {}
         start, spent = state.pop("next", start), spent + state.pop("spent", 1.0)
@@ -103,11 +114,16 @@ def conduct(kinds: list[str], seed: int, seconds: float, folder: Path) -> int:
         name = (folder / "current.txt").read_text(encoding="utf-8").split()[0]
         counts.failures[f"crash: status {done.returncode}"] += 1
         (folder / f"killed-{name.replace(':', '-')}.py").write_bytes((folder / "current.py").read_bytes())
-        print(f"the process died with status {done.returncode}\n  python -m tests.fuzz --repeat {name}", flush=True)
+        print(
+            f"the process died with status {done.returncode}\n  python -m tests.fuzz --repeat {name}",
+            flush=True,
+        )
         start = int(name.partition(":")[2]) + 1
     print(*shares(counts), sep="\n")
     failures = sum(counts.failures.values())
-    print(f"{sum(counts.inputs.values())} inputs, {counts.findings} findings, {counts.applied} fixes, {failures} failures")
+    print(
+        f"{sum(counts.inputs.values())} inputs, {counts.findings} findings, {counts.applied} fixes, {failures} failures"
+    )
     for mark, times in counts.failures.most_common():
         print(f"{times:6} x {mark}")
     if os.environ.get(VARIABLE):

@@ -137,7 +137,9 @@ def command_agrees(each: Subject, random: Random) -> None:
         fix = _run(["fix", "--unsafe-fixes", *options], folder)
         after = plain.fixed
         if path.read_bytes() != after.after or fix.returncode != bool(after.result.findings):
-            raise BrokenError("command_agrees", f"fix, status {fix.returncode}: {fix.stdout[-300:]} {fix.stderr[-300:]}")
+            raise BrokenError(
+                "command_agrees", f"fix, status {fix.returncode}: {fix.stdout[-300:]} {fix.stderr[-300:]}"
+            )
 
 
 def _run(arguments: list[str], folder: str) -> subprocess.CompletedProcess[str]:
@@ -185,9 +187,13 @@ def _saved(error: BrokenError, each: Subject, kind: str, number: int, folder: Pa
     path.write_bytes(each.data)
     small = path.with_suffix(".small.py")
     if error.invariant not in ("hang", "command_agrees"):
-        small.write_bytes(smaller(each.data, lambda data: _fails_alike(data, each.profile, error, number), minimize))
+        small.write_bytes(
+            smaller(each.data, lambda data: _fails_alike(data, each.profile, error, number), minimize)
+        )
     again = f"python -m tests.fuzz --repeat {kind}:{number}"
-    path.with_suffix(".txt").write_text(f"{error}\nprofile: {each.profile}\n{again}\n", encoding="utf-8", errors="replace")
+    path.with_suffix(".txt").write_text(
+        f"{error}\nprofile: {each.profile}\n{again}\n", encoding="utf-8", errors="replace"
+    )
     return f"{str(error)[:600]}\n  {again}\n  saved: {path.name}, {small.name}"
 
 
@@ -222,7 +228,8 @@ def shares(counts: Counts) -> list[str]:
     for kind, inputs in sorted(counts.inputs.items()):
         read = max(inputs - counts.refused[kind], 1)
         lines.append(
-            f"{kind:10} {inputs:7} inputs, {counts.refused[kind]:5} no Python; of the others "
-            f"{100 * counts.found[kind] / read:3.0f} % with findings, {100 * counts.fixed[kind] / read:3.0f} % with fixes"
+            f"{kind:10} {inputs:7} inputs, {counts.refused[kind]:5} no Python; of the rest "
+            f"{100 * counts.found[kind] / read:3.0f} % with findings, "
+            f"{100 * counts.fixed[kind] / read:3.0f} % with fixes"
         )
     return lines

@@ -117,7 +117,11 @@ def _drawn(number: int) -> tuple[str, ...]:
 
     found: list[str] = []
     quick = settings(
-        max_examples=16, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+        max_examples=16,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
     )
 
     def keep(text: str) -> None:

@@ -41,7 +41,11 @@ def no_fault(subject: Subject, random: Random) -> None:
         lines = subject.data.count(b"\n") + subject.data.count(b"\r") + 1
         if error.line is not None and not 1 <= error.line <= lines + 1:
             raise BrokenError("no_fault", f"error in line {error.line} of {lines}")
-    if subject.refusal and not errors and not (subject.verdict.screened_out and len(subject.data) > ALWAYS_PARSED):
+    if (
+        subject.refusal
+        and not errors
+        and not (subject.verdict.screened_out and len(subject.data) > ALWAYS_PARSED)
+    ):
         raise BrokenError("no_fault", f"CPython refuses it, h2dlint does not: {subject.refusal}")
 
 
@@ -58,10 +62,14 @@ def spans_are_expressions(subject: Subject, random: Random) -> None:
             raise BrokenError("spans_are_expressions", f"{name} is no expression")
         start, end = (starts[line - 1] + column - 1 for line, column in _ends(span))
         if not start < end or source.slice(span) != text[start:end]:
-            raise BrokenError("spans_are_expressions", f"{name} is {source.slice(span)!r}, not {text[start:end]!r}")
+            raise BrokenError(
+                "spans_are_expressions", f"{name} is {source.slice(span)!r}, not {text[start:end]!r}"
+            )
         first, last = finding.statement
         if not first <= span.line <= span.end_line <= last:
-            raise BrokenError("spans_are_expressions", f"{name} is not within its statement, lines {first} to {last}")
+            raise BrokenError(
+                "spans_are_expressions", f"{name} is not within its statement, lines {first} to {last}"
+            )
         for edit in finding.fix.edits if finding.fix is not None else ():
             for line, column in _ends(edit.span):
                 if not (1 <= line <= len(lines) and 1 <= column <= len(lines[line - 1]) + 1):
@@ -79,7 +87,10 @@ def _span(node: ast.expr, lines: list[str]) -> Span:
         return len(lines[line - 1].encode("utf-8", "surrogatepass")[:offset].decode("utf-8", "replace")) + 1
 
     return Span(
-        node.lineno, column(node.lineno, node.col_offset), node.end_lineno, column(node.end_lineno, node.end_col_offset)
+        node.lineno,
+        column(node.lineno, node.col_offset),
+        node.end_lineno,
+        column(node.end_lineno, node.end_col_offset),
     )
 
 
@@ -104,11 +115,15 @@ def fixes_are_stable(subject: Subject, random: Random) -> None:
     for outcome, unsafe in zip(subject.outcomes, (True, False), strict=False):
         again = lint_source(PATH, outcome.after, subject.settings(unsafe))
         if again.errors or again.findings != outcome.result.findings:
-            raise BrokenError("fixes_are_stable", "a check of the fixed text finds something else than fixing did")
+            raise BrokenError(
+                "fixes_are_stable", "a check of the fixed text finds something else than fixing did"
+            )
         kinds = (Applicability.SAFE, Applicability.UNSAFE) if unsafe else (Applicability.SAFE,)
         left = [f for f in again.findings if f.fix is not None and f.fix.applicability in kinds]
         if left:
-            raise BrokenError("fixes_are_stable", f"{left[0].code} in line {left[0].span.line} would be fixed again")
+            raise BrokenError(
+                "fixes_are_stable", f"{left[0].code} in line {left[0].span.line} would be fixed again"
+            )
         if not outcome.changed:
             raise BrokenError("fixes_are_stable", "there are fixes, and fixing changed nothing")
 
@@ -125,7 +140,9 @@ def only_edits_change(subject: Subject, random: Random) -> None:
                 break
             data = _with_edits(data, choose(SourceText.from_bytes(data), wanted)[0])
         if data != outcome.after:
-            raise BrokenError("only_edits_change", "the fixed file differs from the file with the edits applied")
+            raise BrokenError(
+                "only_edits_change", "the fixed file differs from the file with the edits applied"
+            )
         before, after = (set(_NEWLINES.findall(_decoded(each))) for each in (subject.data, outcome.after))
         if not after <= (before or {"\n"}):
             raise BrokenError("only_edits_change", f"newlines {sorted(before)} became {sorted(after)}")
@@ -146,7 +163,11 @@ def _with_edits(data: bytes, findings: list[Finding]) -> bytes:
         return len(source.bom) + len(text[: starts[line - 1] + column - 1].encode(source.encoding))
 
     edits = {
-        (place(edit.span.line, edit.span.column), place(edit.span.end_line, edit.span.end_column), edit.content)
+        (
+            place(edit.span.line, edit.span.column),
+            place(edit.span.end_line, edit.span.end_column),
+            edit.content,
+        )
         for finding in findings
         for edit in (finding.fix.edits if finding.fix is not None else ())
     }
@@ -165,7 +186,9 @@ def comments_are_kept(subject: Subject, random: Random) -> None:
         after = comments(_decoded(outcome.after))
         if before != after:
             gone = next((b for b, a in zip([*before, ""], [*after, ""], strict=False) if a != b), "")
-            raise BrokenError("comments_are_kept", f"{len(before)} comments became {len(after)}; the first is {gone!r}")
+            raise BrokenError(
+                "comments_are_kept", f"{len(before)} comments became {len(after)}; the first is {gone!r}"
+            )
 
 
 def safe_fixes_are_fixes(subject: Subject, random: Random) -> None:
@@ -190,7 +213,9 @@ def reports_agree(subject: Subject, random: Random) -> None:
         found = json.loads(text)["findings"]
         for finding, item in zip(report.findings, found, strict=True):
             if Span(item["line"], item["column"], item["end_line"], item["end_column"]) != finding.span:
-                raise BrokenError("reports_agree", f"JSON has {finding.code} at {item['line']}:{item['column']}")
+                raise BrokenError(
+                    "reports_agree", f"JSON has {finding.code} at {item['line']}:{item['column']}"
+                )
     for one, two in pairwise(report.findings):
         if one.sort_key > two.sort_key or (one.span, one.code) == (two.span, two.code):
             raise BrokenError("reports_agree", f"{one.code} and {two.code} are not in order, or the same")
@@ -218,8 +243,13 @@ def notebook_agrees(subject: Subject, random: Random) -> None:
     module = Subject(text.encode("utf-8", "surrogatepass"), subject.profile)
     if module.refusal:
         return
-    cell = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": []}
-    book = {"cells": [{**cell, "source": text.splitlines(keepends=True)}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    cell: dict[str, object] = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": []}
+    book = {
+        "cells": [{**cell, "source": text.splitlines(keepends=True)}],
+        "metadata": {},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
     data = json.dumps(book).encode()
     result = lint_source("module.ipynb", data, subject.settings())
     one, two = ([(f.span, f.code, f.fix) for f in found.findings] for found in (module.verdict, result))

@@ -13,6 +13,7 @@ import re
 import tokenize
 import warnings
 from collections.abc import Callable
+from itertools import pairwise
 from random import Random
 
 from tests.fuzz.tokens import LAYOUT, Token, tokens_of
@@ -21,7 +22,7 @@ _REMARKS = (
     "# plain", "#", "# é, 数 and 🎉", "#: (torch.tensor([1], device='cuda'))", "# )]}\"'", "#!shebang", "# \\",
     "# type: list[int]", "#\tx.to(device)", "# x[[0, 1]]",
 )  # fmt: skip
-_NAMES = ("été", "数据", "ﬁn", "𝓍𝓎", "ñ_1", "变量", "Ⅷa", "ªb", "Δ", "_ſ")
+_NAMES = ("été", "数据", "ﬁn", "𝓍𝓎", "ñ_1", "变量", "Ⅷa", "ªb", "Δ", "_ſ")  # noqa: RUF001
 
 
 def _remark(random: Random) -> str:
@@ -51,7 +52,9 @@ def spread(text: str, random: Random, share: float = 0.3) -> str:
         done = token.end
         for _ in range(random.randrange(3)):
             blank = random.choice(("", "", "   ", "\t", "\x0c"))
-            parts.append(f"{blank}\n" if random.random() < 0.5 else f"{' ' * random.randrange(9)}{_remark(random)}\n")
+            parts.append(
+                f"{blank}\n" if random.random() < 0.5 else f"{' ' * random.randrange(9)}{_remark(random)}\n"
+            )
     return "".join(parts) + text[done:]
 
 
@@ -65,7 +68,9 @@ def broken(text: str, random: Random, share: float = 0.3) -> str:
     return _refilled(text, random, share, _natural)
 
 
-def _refilled(text: str, random: Random, share: float, fill: Callable[[str, Token, Token, Random], str]) -> str:
+def _refilled(
+    text: str, random: Random, share: float, fill: Callable[[str, Token, Token, Random], str]
+) -> str:
     parts: list[str] = []
     done = 0
     before: Token | None = None
@@ -114,19 +119,34 @@ def joined(text: str, random: Random) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         tree = ast.parse(text)
-    simple = (ast.Assign, ast.Expr, ast.AugAssign, ast.Return, ast.Pass, ast.Break, ast.AnnAssign, ast.Assert, ast.Delete)
+    simple = (
+        ast.Assign,
+        ast.Expr,
+        ast.AugAssign,
+        ast.Return,
+        ast.Pass,
+        ast.Break,
+        ast.AnnAssign,
+        ast.Assert,
+        ast.Delete,
+    )
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if not isinstance(body, list):
             continue
-        for first, second in zip(body, body[1:], strict=False):
+        for first, second in pairwise(body):
             if not (isinstance(first, simple) and isinstance(second, simple)) or random.random() > 0.3:
                 continue
             row, last = first.end_lineno or 0, second.lineno
             text_of = lines[row - 1]
-            if last != row + 1 or second.end_lineno != last or "#" in text_of or text_of.endswith(("\\", ";")):
+            if (
+                last != row + 1
+                or second.end_lineno != last
+                or "#" in text_of
+                or text_of.endswith(("\\", ";"))
+            ):
                 continue
-            if not text_of or isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+            if not text_of or (isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)):
                 continue
             lines[row - 1] = f"{text_of}{random.choice(('; ', ';', ' ; '))}{lines[last - 1].strip()}"
             # A line is kept in its place, so that the positions in the tree stay true.
@@ -162,14 +182,33 @@ def indented(text: str, random: Random) -> str:
 def renamed(text: str, random: Random) -> str:
     """With some of its own names in other scripts, also such as Python writes in another way (``ﬁn`` is ``fin``)."""
     tokens = tokens_of(text)
-    pinned = {"self", "torch", "np", "numpy", "tensor", "zeros", "nn", "Net", "th", "cls", *dir(builtins), *keyword.softkwlist}
+    pinned = {
+        "self",
+        "torch",
+        "np",
+        "numpy",
+        "tensor",
+        "zeros",
+        "nn",
+        "Net",
+        "th",
+        "cls",
+        *dir(builtins),
+        *keyword.softkwlist,
+    }
     for before, token in zip([None, *tokens], tokens, strict=False):
-        if token.kind == tokenize.NAME and before is not None and before.text in (".", "import", "from", "as"):
+        if (
+            token.kind == tokenize.NAME
+            and before is not None
+            and before.text in (".", "import", "from", "as")
+        ):
             pinned.add(token.text)
-    for token, after in zip(tokens, tokens[1:], strict=False):
+    for token, after in pairwise(tokens):
         if token.kind == tokenize.NAME and after.text == "=" and token.depth:
             pinned.add(token.text)
-    own = sorted({t.text for t in tokens if t.kind == tokenize.NAME and not keyword.iskeyword(t.text)} - pinned)
+    own = sorted(
+        {t.text for t in tokens if t.kind == tokenize.NAME and not keyword.iskeyword(t.text)} - pinned
+    )
     chosen = random.sample(own, min(len(own), 1 + random.randrange(4)))
     new = dict(zip(chosen, random.sample(_NAMES, len(_NAMES)), strict=False))
     parts: list[str] = []

@@ -49,7 +49,11 @@ class Places:
         if not words_too:
             return (finding.code, *where, finding.effect, finding.confidence, finding.context)
         fix = finding.fix
-        said = None if fix is None else (fix.applicability, self.worded(fix.title), *map(self.worded, fix.reasons))
+        said = (
+            None
+            if fix is None
+            else (fix.applicability, self.worded(fix.title), *map(self.worded, fix.reasons))
+        )
         group = finding.gain.note if finding.gain is not None else None
         evidence = tuple(map(self.worded, finding.evidence))
         return (
@@ -70,7 +74,9 @@ def _other(subject: Subject, change: Callable[[str, Random], str], random: Rando
     return text, other
 
 
-def _compared(subject: Subject, texts: tuple[str, str], name: str, words_too: bool) -> tuple[Subject, Subject]:
+def _compared(
+    subject: Subject, texts: tuple[str, str], name: str, words_too: bool
+) -> tuple[Subject, Subject]:
     """Raise unless both are found the same."""
     subjects = tuple(Subject(text.encode("utf-8", "surrogatepass"), subject.profile) for text in texts)
     said = []
@@ -82,7 +88,9 @@ def _compared(subject: Subject, texts: tuple[str, str], name: str, words_too: bo
     if one != two:
         gone = [item for item in one if item not in two]
         new = [item for item in two if item not in one]
-        raise BrokenError(name, f"gone: {gone[:2]}\n  new: {new[:2]}\n  of {len(one)} and {len(two)}\n{texts[1]}")
+        raise BrokenError(
+            name, f"gone: {gone[:2]}\n  new: {new[:2]}\n  of {len(one)} and {len(two)}\n{texts[1]}"
+        )
     return subjects[0], subjects[1]
 
 
@@ -92,7 +100,10 @@ def _quoted(subject: Subject) -> set[Span]:
         return set()
     strings = [node for node in ast.walk(subject.tree) if isinstance(node, ast.JoinedStr)]
     return {
-        subject.source.span(node) for string in strings for node in ast.walk(string) if isinstance(node, ast.expr)
+        subject.source.span(node)
+        for string in strings
+        for node in ast.walk(string)
+        if isinstance(node, ast.expr)
     }
 
 
@@ -120,7 +131,7 @@ def _said(tree: ast.Module) -> tuple[str, list[str]]:
 
 
 def layout_changes_nothing(subject: Subject, random: Random) -> None:
-    """Line breaks, blank lines and comments within brackets change nothing of what is found; fixes may give up there."""
+    """Line breaks, blank lines and comments within brackets change nothing of what is found; fixes may give up."""
     texts = _other(subject, broken, random)
     if texts is not None:
         _compared(subject, texts, "layout_changes_nothing", words_too=False)
@@ -143,7 +154,9 @@ def newlines_change_nothing(subject: Subject, random: Random) -> None:
 
 
 def _kinds(subject: Subject) -> list[object]:
-    return [(f.span, f.code, f.fix.applicability if f.fix else None, f.evidence) for f in subject.verdict.findings]
+    return [
+        (f.span, f.code, f.fix.applicability if f.fix else None, f.evidence) for f in subject.verdict.findings
+    ]
 
 
 METAMORPHIC: tuple[Callable[[Subject, Random], None], ...] = (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import pairwise
+from tokenize import TokenError
 
 from tests.fuzz.tokens import tokens_of
 
@@ -49,6 +51,6 @@ def _tokens(data: bytes) -> list[bytes]:
     try:
         text = data.decode()
         ends = sorted({token.end for token in tokens_of(text)} | {0, len(text)})
-    except (SyntaxError, ValueError, Exception):
+    except (SyntaxError, TokenError, ValueError):
         return [bytes([each]) for each in data] if len(data) < 400 else [data]
-    return [text[start:stop].encode() for start, stop in zip(ends, ends[1:], strict=False)]
+    return [text[start:stop].encode() for start, stop in pairwise(ends)]

@@ -17,7 +17,8 @@ from tests.fuzz.tokens import LAYOUT, Token, tokens_of
 
 _STRAY = (
     "await ", "yield ", "lambda: ", "not ", "*", "**", ":=", "->", "@", "...", "()", "[0]", ".to(device)", "async ",
-    " if n else ", "\\", "\t", "\x0c", "\0", "'", '"""', "f'{", "}", "#", ";", ":", "match ", "type ", "\ufeff", "\u2028",
+    " if n else ", "\\", "\t", "\x0c", "\0", "'", '"""', "f'{", "}", "#", ";", ":", "match ", "type ", "\ufeff",
+    "\u2028",
     "\x85", "é", "0x", "1_", "\r", "\n", "\n    ", "b'", "$", "?", "\ud800", "del ", "\xa0", "\u200b", ".item()",
 )  # fmt: skip
 _WRAPPERS = (
@@ -97,7 +98,9 @@ def shifted(text: str, random: Random) -> str:
     """With a line set in further, or less."""
     lines = text.split("\n")
     number = random.randrange(len(lines))
-    lines[number] = random.choice((lines[number].lstrip(), f"    {lines[number]}", f"\t{lines[number]}", f" {lines[number]}"))
+    lines[number] = random.choice(
+        (lines[number].lstrip(), f"    {lines[number]}", f"\t{lines[number]}", f" {lines[number]}")
+    )
     return "\n".join(lines)
 
 
@@ -106,10 +109,15 @@ def merged(text: str, random: Random) -> str:
     lines = text.split("\n")
     number = random.randrange(max(len(lines) - 1, 1))
     if random.random() < 0.5 and number + 1 < len(lines):
-        lines[number : number + 2] = [lines[number] + random.choice(("", ";", " ", " \\")) + lines[number + 1].strip()]
+        lines[number : number + 2] = [
+            lines[number] + random.choice(("", ";", " ", " \\")) + lines[number + 1].strip()
+        ]
     else:
         place = random.randrange(len(lines[number]) + 1)
-        lines[number : number + 1] = [lines[number][:place] + random.choice(("", "\\")), lines[number][place:]]
+        lines[number : number + 1] = [
+            lines[number][:place] + random.choice(("", "\\")),
+            lines[number][place:],
+        ]
     return "\n".join(lines)
 
 
@@ -153,9 +161,11 @@ def long_line(text: str, random: Random) -> str:
     new = random.choice(
         (
             " + ".join([token.text] * many), "(" * few + token.text + ")" * few, "[" * few + token.text + "]" * few,
-            "-" * many + token.text, f"x{'.T' * many}", f"f{'(1)' * many}", f"x{'[0]' * many}", "not " * many + token.text,
+            "-" * many + token.text, f"x{'.T' * many}", f"f{'(1)' * many}", f"x{'[0]' * many}",
+            "not " * many + token.text,
             " if n else ".join([token.text] * many), "lambda: " * few + token.text, f"'{'é' * many * 10}'",
-            f"[{', '.join([token.text] * many)}]", f"{{{', '.join([token.text] * many)}}}", " < ".join([token.text] * many),
+            f"[{', '.join([token.text] * many)}]", f"{{{', '.join([token.text] * many)}}}",
+            " < ".join([token.text] * many),
             f"torch.tensor([{'0, ' * many}], device=device)", f"f'{{{token.text}}}{'{n}' * many}'",
             f"{'torch.tensor(' * few}{token.text}{', device=device)' * few}", f"x{'.to(device)' * many}",
             f"x{'[[0]]' * many}", "\n".join(["", "[", *[f"    {token.text},"] * many, "]"]).strip(),
@@ -197,7 +207,11 @@ def cut(text: str, random: Random) -> str:
 
 def bound_within(text: str, random: Random) -> str:
     """With a call bound by ``:=``, or put into an f-string, a lambda or a decorator."""
-    calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call) and node.lineno == node.end_lineno]
+    calls = [
+        node
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Call) and node.lineno == node.end_lineno
+    ]
     if not calls:
         return text
     node = random.choice(calls)
@@ -206,15 +220,27 @@ def bound_within(text: str, random: Random) -> str:
     start, end = node.col_offset, node.end_col_offset or 0
     inner = line[start:end].decode()
     quote = next((q for q in ('"', "'", '"""') if q not in inner), None)
-    forms = [f"(w := {inner})", f"(lambda: {inner})()", f"[{inner} for _ in x]", f"(await {inner})", f"(yield {inner})", f"(*{inner},)"]
+    forms = [
+        f"(w := {inner})",
+        f"(lambda: {inner})()",
+        f"[{inner} for _ in x]",
+        f"(await {inner})",
+        f"(yield {inner})",
+        f"(*{inner},)",
+    ]
     if quote is not None and "\\" not in inner and "{" not in inner:
-        forms += [f"f{quote}{{{inner}}}{quote}", f"f{quote}{{{inner}!r:>{{n}}}}{quote}", f"rf{quote}é{{ {inner} = }}{quote}"]
+        forms += [
+            f"f{quote}{{{inner}}}{quote}",
+            f"f{quote}{{{inner}!r:>{{n}}}}{quote}",
+            f"rf{quote}é{{ {inner} = }}{quote}",
+        ]
     lines[node.lineno - 1] = (line[:start] + random.choice(forms).encode() + line[end:]).decode()
     return "\n".join(lines)
 
 
 CHANGES: tuple[Callable[[str, Random], str], ...] = (
-    deleted, doubled, swapped, replaced, replaced, stray, shifted, merged, moved, wrapped, wrapped, long_line, deep_blocks,
+    deleted, doubled, swapped, replaced, replaced, stray, shifted, merged, moved, wrapped, wrapped, long_line,
+    deep_blocks,
     chained, retyped, retyped, retyped, cut, bound_within, bound_within, bound_within,
 )  # fmt: skip
 """Ways of changing a text, those that leave it Python more than once."""

@@ -63,7 +63,11 @@ class Writer:
         if not self._roll(8):
             parts.append('torch.set_default_device("cuda")')
         if not self._roll(3):
-            parts.append("\n".join((*SETUP, 'n, v, xs, arr, gpu, mask, device = 1, 0.5, [1], np.zeros(3), x, x > 0, "cuda"')))
+            parts.append(
+                "\n".join(
+                    (*SETUP, 'n, v, xs, arr, gpu, mask, device = 1, 0.5, [1], np.zeros(3), x, x > 0, "cuda"')
+                )
+            )
             parts += ["\n".join(self._statement(1, False)) for _ in range(1 + self._roll(3))]
         for _ in range(1 + self._roll(5) // 3):
             parts.append("\n".join(self._class() if not self._roll(4) else self._function(0)))
@@ -88,13 +92,25 @@ class Writer:
             parameters.insert(0, "self")
         kind = self._random.choice(("def", "def", "def", "def", "async def"))
         generic = "[T: int = int]" if sys.version_info >= (3, 13) else "[T: int, *Ts, **P]"
-        name = self._random.choice(("forward", "step", "run", "__init__", "load_weights")) if method else self._name("f")
+        name = (
+            self._random.choice(("forward", "step", "run", "__init__", "load_weights"))
+            if method
+            else self._name("f")
+        )
         if not method and not self._roll(4):
             name = self._random.choice(("forward", "decode_step", "main"))
         head = f"{kind} {name}{generic if _NEW and not self._roll(8) else ''}({', '.join(parameters)})"
         head += self._random.choice(("", "", " -> torch.Tensor", ' -> "list[int]"', " -> None")) + ":"
         decorators = [
-            self._random.choice(("torch.no_grad()", "torch.inference_mode()", "staticmethod", f"(lambda f, k={e()}: f)", "torch.compile"))
+            self._random.choice(
+                (
+                    "torch.no_grad()",
+                    "torch.inference_mode()",
+                    "staticmethod",
+                    f"(lambda f, k={e()}: f)",
+                    "torch.compile",
+                )
+            )
             for _ in range(max(0, self._roll(6) - 4))
         ]
         body: list[str] = []
@@ -107,7 +123,9 @@ class Writer:
 
     def _class(self) -> list[str]:
         e = self._uploads.expression
-        bases = self._random.choice(("", "(torch.nn.Module)", "(object)", "[T]" if _NEW else "", "(dict, metaclass=type)"))
+        bases = self._random.choice(
+            ("", "(torch.nn.Module)", "(object)", "[T]" if _NEW else "", "(dict, metaclass=type)")
+        )
         head = f"class {self._name('C')}{bases}:"
         body: list[str] = []
         if not self._roll(3):
@@ -120,7 +138,11 @@ class Writer:
         return [*decorator, head, *_indented(body)]
 
     def _block(self, depth: int, inside: bool, coroutine: bool) -> list[str]:
-        body = [line for _ in range(1 + self._roll(3) // 2) for line in self._statement(depth + 1, inside, coroutine)]
+        body = [
+            line
+            for _ in range(1 + self._roll(3) // 2)
+            for line in self._statement(depth + 1, inside, coroutine)
+        ]
         return _indented(body)
 
     def _simple(self, inside: bool) -> str:
@@ -150,8 +172,19 @@ class Writer:
         forms = ["if", "for", "while", "with", "try", "match", "def", "class", "device", "stream"]
         form = self._random.choice(forms)
         if form == "if":
-            test = self._random.choice(("n > 1", "xs", "x.is_cuda", "torch.cuda.is_available()", f"(w := {e()}) is None", "isinstance(v, float)"))
-            chain = [f"elif {self._random.choice(('v', 'not xs', e()))}:", *block()] if not self._roll(3) else []
+            test = self._random.choice(
+                (
+                    "n > 1",
+                    "xs",
+                    "x.is_cuda",
+                    "torch.cuda.is_available()",
+                    f"(w := {e()}) is None",
+                    "isinstance(v, float)",
+                )
+            )
+            chain = (
+                [f"elif {self._random.choice(('v', 'not xs', e()))}:", *block()] if not self._roll(3) else []
+            )
             return [f"if {test}:", *block(), *chain, *(["else:", *block()] if self._roll(2) else [])]
         if form == "for":
             over = self._random.choice(("xs", "range(n)", "enumerate(xs)", e(), f"[{e()}, {e()}]"))
@@ -161,7 +194,15 @@ class Writer:
         if form == "while":
             return [f"while {self._random.choice(('n', 'True', e()))}:", *block(), "    break"]
         if form == "with":
-            what = self._random.choice(("torch.no_grad()", f"open({e()}) as h", "torch.autocast('cuda')", f"torch.device('cuda'), open({e()}) as h", f"(torch.no_grad(), open({e()}) as h)"))
+            what = self._random.choice(
+                (
+                    "torch.no_grad()",
+                    f"open({e()}) as h",
+                    "torch.autocast('cuda')",
+                    f"torch.device('cuda'), open({e()}) as h",
+                    f"(torch.no_grad(), open({e()}) as h)",
+                )
+            )
             return [f"{a}with {what}:", *block()]
         if form == "try":
             star = "*" if _GROUPS and not self._roll(4) else ""
@@ -169,9 +210,14 @@ class Writer:
             handler = [f"except{star} (ValueError, TypeError) as error:", *block()]
             return ["try:", *block(), *handler, *([f"{last}:", *block()] if last else [])]
         if form == "match":
-            patterns = self._random.sample(("1 | 2", "[a, *b]", '{"k": w}', "int(real=r)", "str() as s if n", "None"), 2)
+            patterns = self._random.sample(
+                ("1 | 2", "[a, *b]", '{"k": w}', "int(real=r)", "str() as s if n", "None"), 2
+            )
             cases = [line for pattern in patterns for line in (f"case {pattern}:", *block())]
-            return [f"match {self._random.choice(('n', 'xs', e(), 'n, v'))}:", *_indented([*cases, "case _:", *block()])]
+            return [
+                f"match {self._random.choice(('n', 'xs', e(), 'n, v'))}:",
+                *_indented([*cases, "case _:", *block()]),
+            ]
         if form == "def":
             return self._function(depth)
         if form == "class":

@@ -16,7 +16,7 @@ from h2dlint.engine.fixing import FixOutcome, fix_source
 from h2dlint.engine.results import FileResult
 from h2dlint.engine.runner import lint_source
 from h2dlint.engine.settings import Settings
-from h2dlint.model import Applicability, Confidence, Options, Profile
+from h2dlint.model import Applicability, Confidence, Options, Profile, Transfer
 from h2dlint.syntax.source import SourceText
 
 PATH = "module.py"
@@ -30,7 +30,10 @@ PROFILES = {
             helper_takes=("list", "array", "tensor"),
         )
     ),
-    "pageable": Options(assume_cuda=True, strict_pageable=True, profile=Profile(pin_memory='torch.cuda.is_available()')),
+    "pageable": Options(
+        assume_cuda=True, strict_pageable=True,
+        profile=Profile(pin_memory="torch.cuda.is_available()", transfer=Transfer.PAGEABLE),
+    ),
 }  # fmt: skip
 """What projects may say of themselves; fixes are written in their style."""
 

@@ -123,7 +123,9 @@ def test_findings_that_are_not_in_order_are_seen() -> None:
 
 
 def test_a_verdict_that_depends_on_comments_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metamorphic, "spread", lambda text, random: text.replace("xs: list[int]", "xs: list[int],"))
+    monkeypatch.setattr(
+        metamorphic, "spread", lambda text, random: text.replace("xs: list[int]", "xs: list[int],")
+    )
     # Another program is not compared.
     metamorphic.comments_change_nothing(Subject(PROGRAM), Random(0))
     monkeypatch.setattr(metamorphic, "spread", lambda text, random: text.replace("# moved", "# noqa"))
@@ -147,7 +149,10 @@ def test_failures_are_saved_and_made_smaller(tmp_path: Path, monkeypatch: pytest
     said = run_one("program", 3, counts, tmp_path, minimize=3) or ""
     assert "--repeat program:3" in said
     small = (tmp_path / "finds_fault-program-3.small.py").read_bytes()
-    assert b"torch.tensor" in small and len(small) < len((tmp_path / "finds_fault-program-3.py").read_bytes()) / 4
+    assert (
+        b"torch.tensor" in small
+        and len(small) < len((tmp_path / "finds_fault-program-3.py").read_bytes()) / 4
+    )
     assert counts.failures == {"finds_fault: at": 1}
 
 

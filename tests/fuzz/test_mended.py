@@ -38,7 +38,9 @@ def sound(text: str, profile: str = "plain") -> Subject:
 )
 def test_a_comment_in_a_gap_that_a_fix_writes_anew(call: str) -> None:
     """The fix would lose the comment: it is advice then, where it was an internal error."""
-    each = sound(f"import torch\ndef f(xs: list[int]):\n    x = torch.zeros(3, device='cuda')\n    y = ({call})\n")
+    each = sound(
+        f"import torch\ndef f(xs: list[int]):\n    x = torch.zeros(3, device='cuda')\n    y = ({call})\n"
+    )
     assert all("# why" in outcome.after.decode() for outcome in (each.fixed, each.safely_fixed))
 
 
@@ -68,7 +70,9 @@ def _edit(source: SourceText, old: str, new: str):  # type: ignore[no-untyped-de
 @pytest.mark.parametrize("profile", ["predicate", "pageable"])
 def test_what_is_pinned_spans_lines(profile: str) -> None:
     """With a predicate the source of a copy is written twice; what only brackets join cannot be."""
-    sound("import torch\nx = torch.zeros(3, device='cuda')\ny = x[torch.tensor([0, 1] \\\n)[:2]\n]\n", profile)
+    sound(
+        "import torch\nx = torch.zeros(3, device='cuda')\ny = x[torch.tensor([0, 1] \\\n)[:2]\n]\n", profile
+    )
 
 
 @pytest.mark.parametrize("profile", ["plain", "helper", "predicate"])
@@ -87,7 +91,11 @@ def test_a_file_of_lone_carriage_returns(profile: str) -> None:
 
 
 def test_an_encoding_is_declared_before_a_lone_carriage_return() -> None:
-    data = "# coding: cp1252\rimport torch\rdef f():\r    return torch.tensor([1], device='cuda')  # é\r".encode("cp1252")
+    data = (
+        "# coding: cp1252\rimport torch\rdef f():\r    return torch.tensor([1], device='cuda')  # é\r".encode(
+            "cp1252"
+        )
+    )
     each = Subject(data)
     assert not each.refusal and not each.verdict.errors and each.source.encoding == "cp1252"
     for check in (no_fault, *ALWAYS):
@@ -103,7 +111,14 @@ def codes(text: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "index",
-    ["[[0, 1]]", "[\n    [0, 1]\n]", "[  # two\n    [0, 1]]", "[\n    :, [0, 1]]", "[\n    idx]", "[  # of them\n    idx\n]"],
+    [
+        "[[0, 1]]",
+        "[\n    [0, 1]\n]",
+        "[  # two\n    [0, 1]]",
+        "[\n    :, [0, 1]]",
+        "[\n    idx]",
+        "[  # of them\n    idx\n]",
+    ],
 )
 def test_the_layout_of_an_index(index: str) -> None:
     text = f"import torch\ndef f(idx: list[int]):\n    x = torch.zeros(3, 3, device='cuda')\n    return x{index}\n"
@@ -138,14 +153,22 @@ def test_code_deeper_than_the_stack(value: str) -> None:
 
 def test_a_long_chain_of_branches() -> None:
     chain = "".join(f"    elif n == {number}:\n        pass\n" for number in range(400))
-    text = f"import torch\ndef f(n, x):\n    if n:\n        pass\n{chain}    else:\n        x = torch.tensor(n).cuda()\n"
+    head, tail = (
+        "import torch\ndef f(n, x):\n    if n:\n        pass\n",
+        "        x = torch.tensor(n).cuda()\n",
+    )
+    text = f"{head}{chain}    else:\n{tail}"
     assert codes(text) == ["HTD201"]
     assert same_program(text, text.replace("pass\n", "pass  # noqa\n"))
 
 
 @pytest.mark.parametrize("head", ["for i in x", "while n", "try"])
 @pytest.mark.parametrize(
-    "inner", ["y = torch.tensor(xs, pin_memory=True).to(device, non_blocking=True)", "y = x.to('cpu', non_blocking=True)"]
+    "inner",
+    [
+        "y = torch.tensor(xs, pin_memory=True).to(device, non_blocking=True)",
+        "y = x.to('cpu', non_blocking=True)",
+    ],
 )
 def test_loops_in_loops(head: str, inner: str) -> None:
     """Each level used to take twice the time; what is nested deeper than 20 CPython parses and does not compile."""
@@ -160,7 +183,14 @@ def test_loops_in_loops(head: str, inner: str) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["s = 'a %s' % (n,)", "m = (n + 1) % 7", "m = [1, 2] [0] % 7", "s = '' != n", "y = 'is it?'", "y = n  # is it?"],
+    [
+        "s = 'a %s' % (n,)",
+        "m = (n + 1) % 7",
+        "m = [1, 2] [0] % 7",
+        "s = '' != n",
+        "y = 'is it?'",
+        "y = n  # is it?",
+    ],
 )
 def test_python_beside_magics(line: str) -> None:
     """In a cell with a magic, ``= (..) % n`` was taken for one too."""
@@ -174,7 +204,7 @@ def test_deeply_hands_back_what_is_returned_and_raised() -> None:
 
     assert deeply(lambda: depth(20_000)) == 20_000
     with pytest.raises(KeyError, match="gone"):
-        deeply(lambda: {}["gone"])
+        deeply(lambda: dict[str, int]()["gone"])
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,9 @@ def _read(text: str) -> Iterator[Token]:
         strings += (found.type in _OPENS) - (found.type in _CLOSES)
         if found.type == tokenize.OP and not quoted:
             depth += (found.string in "([{") - (found.string in ")]}")
-        (line, column), (last, end) = found.start, found.end
-        start, stop = (starts[row - 1] + col if row < len(starts) else len(text) for row, col in ((line, column), (last, end)))
+        start, stop = (
+            starts[row - 1] + col if row < len(starts) else len(text) for row, col in (found.start, found.end)
+        )
         yield Token(found.type, found.string, min(start, len(text)), min(stop, len(text)), depth, quoted)
 
 

@@ -90,7 +90,9 @@ class Uploads:
     def dtype(self) -> str:
         """Nothing, or a keyword argument that says the dtype."""
         t = self.torch
-        return self.pick("", "", "", f", dtype={t}.int64", f", dtype={t}.float32", ", dtype=x.dtype", f", dtype={t}.bool")
+        return self.pick(
+            "", "", "", f", dtype={t}.int64", f", dtype={t}.float32", ", dtype=x.dtype", f", dtype={t}.bool"
+        )
 
     def keywords(self) -> str:
         """Device and dtype, in one order or the other."""
@@ -148,16 +150,24 @@ class Uploads:
         if roll < 8:
             return f"{self.pick('y', 'y', 'z', 'self.y', 'y = z', 'y, z', 'x', '(y)', 'y: torch.Tensor')} = {e()}"
         if roll < 12:
-            return self.pick(e(), f"return {e()}", f"return {e()}, {e()}", f"yield {e()}", f"assert {e()} is not None, {e()}")
+            return self.pick(
+                e(),
+                f"return {e()}",
+                f"return {e()}, {e()}",
+                f"yield {e()}",
+                f"assert {e()} is not None, {e()}",
+            )
         return self.pick(
             f"x[idx] = {self.scalar()}", f"x[idx] += {self.scalar()}", "x[0, 1] = 3", f"x[n, 1] = {self.scalar()}",
             f"x[0:2] = {self.host()}", f"x[:, 0] = {self.moved()}", f"x.copy_({self.host()})", "x[idx, 0] = v",
             f"x.copy_({self.host()}, non_blocking=True)", f"x.index_put_((idx,), {self.torch}.tensor(1.0))",
             f"x += {e()}", f"y = z = {e()}", f"y = {e()} if n else {e()}", f"y = [{e()} for i in xs]",
-            f"y = {{i: {e()} for i in xs}}", f"y = lambda: {e()}", f"y = lambda k={e()}: k", f'y = f"{{{e_flat(self)}}}"',
+            f"y = {{i: {e()} for i in xs}}", f"y = lambda: {e()}", f"y = lambda k={e()}: k",
+            f'y = f"{{{e_flat(self)}}}"',
             f"print({e()}, *[{e()}], **dict(sep=' '))", f"(y := {e()})", f"y = not {e()}", f"del x[{e()}]",
             f"y = x.copy_({self.host()}) + {e()}", "y = host.pin_memory().to(device, non_blocking=True)",
-            "y = buffer.to(device, non_blocking=True); buffer[0] = n", "y = x.to('cpu', non_blocking=True); z = y[0].item()",
+            "y = buffer.to(device, non_blocking=True); buffer[0] = n",
+            "y = x.to('cpu', non_blocking=True); z = y[0].item()",
             "host = torch.tensor(xs); y = host.to(device)", "host = torch.zeros(n)\ny = host.to(device)",
             "host = torch.from_numpy(arr)\nz = host[1:]\ny = z.to(device, non_blocking=True)",
         )  # fmt: skip
