@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -66,8 +67,12 @@ def work(kinds: list[str], seed: int, seconds: float, folder: Path) -> int:
     """Check inputs from a seed on; the counts so far are always in ``counts.json``."""
     weighted = [kind for kind in kinds for _ in range(KINDS[kind][1])]
     counts = Counts()
+    # Ctrl-C, or a signal from whoever started the run: what was done so far is reported.
+    stop: list[int] = []
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda number, frame: stop.append(number))
     for number in count(seed):
-        if time.process_time() > seconds:
+        if stop or time.process_time() > seconds:
             break
         # Native code cannot be stopped by a signal handler.
         faulthandler.dump_traceback_later(20 * LIMIT, exit=True)
@@ -103,19 +108,24 @@ def conduct(kinds: list[str], seed: int, seconds: float, folder: Path) -> int:
             f"--seed={start}",
             f"--seconds={seconds - spent}",
         ]
-        done = subprocess.run([*command, *options, "--folder", str(folder)], check=False)
+        try:
+            process = subprocess.Popen([*command, *options, "--folder", str(folder)])
+            status = process.wait()
+        except KeyboardInterrupt:
+            # It got the signal too, and comes to an end.
+            status = process.wait()
         state = json.loads((folder / "counts.json").read_text()) if (folder / "counts.json").exists() else {}
         start, spent = state.pop("next", start), spent + state.pop("spent", 1.0)
         counts.merge(state)
-        if done.returncode == 0:
+        if status == 0:
             break
-        if done.returncode == _OWN_FAULT:
+        if status == _OWN_FAULT:
             return _OWN_FAULT
         name = (folder / "current.txt").read_text(encoding="utf-8").split()[0]
-        counts.failures[f"crash: status {done.returncode}"] += 1
+        counts.failures[f"crash: status {status}"] += 1
         (folder / f"killed-{name.replace(':', '-')}.py").write_bytes((folder / "current.py").read_bytes())
         print(
-            f"the process died with status {done.returncode}\n  python -m tests.fuzz --repeat {name}",
+            f"the process died with status {status}\n  python -m tests.fuzz --repeat {name}",
             flush=True,
         )
         start = int(name.partition(":")[2]) + 1
