@@ -5,6 +5,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # `make gpu` on a machine whose torch lives elsewhere: make gpu GPU_PYTHON=python3
 GPU_PYTHON ?= $(BIN)/python
+# `make fuzz FUZZ_SECONDS=3600`: processor time to spend; a seed repeats a run.
+FUZZ_SECONDS ?= 600
+FUZZ_SEED ?=
 WHEEL ?= sglang==0.5.23
 MINUTES ?= 60
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -13,7 +16,7 @@ REFERENCE := fixtures/logits_processor
 # A stamp for the interpreter: another PYTHON makes the environment anew.
 MADE := $(VENV)/.made-with-$(notdir $(PYTHON))
 
-.PHONY: help demo test lint format docs gpu gpu-runtime differential bench corpus mutation clean
+.PHONY: help demo test lint format docs gpu gpu-runtime differential bench corpus mutation fuzz clean
 
 help:
 	@echo "make demo    lint the reference module and show what the fixes would change"
@@ -26,6 +29,7 @@ help:
 	@echo "make bench   time h2dlint beside ruff, ast-grep, semgrep and TorchFix on $(WHEEL)"
 	@echo "make corpus  lint pinned wheels, and show which findings came, went and changed"
 	@echo "make mutation  mutation-test the fixes for $(MINUTES) minutes"
+	@echo "make fuzz    throw generated and damaged programs at h2dlint for $(FUZZ_SECONDS) s"
 
 $(MADE):
 	rm -f $(VENV)/.made-with-*
@@ -39,6 +43,10 @@ $(VENV)/.run: $(MADE) pyproject.toml
 
 $(VENV)/.test: $(MADE) pyproject.toml
 	$(PIP) -e ".[test]"
+	@touch $@ $(VENV)/.run
+
+$(VENV)/.fuzz: $(MADE) pyproject.toml
+	$(PIP) -e ".[fuzz]"
 	@touch $@ $(VENV)/.run
 
 $(VENV)/.docs: $(MADE) pyproject.toml
@@ -105,6 +113,10 @@ corpus: $(VENV)/.run
 
 mutation: $(VENV)/.mutation
 	$(BIN)/python -m tests.mutation.mutate run --minutes $(MINUTES)
+
+# Failures are saved in build/fuzz. Figures go to $$H2DLINT_FUZZ_RESULTS, where that is set.
+fuzz: $(VENV)/.fuzz
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(if $(FUZZ_SEED),--seed $(FUZZ_SEED))
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache .h2dlint_cache *.egg-info

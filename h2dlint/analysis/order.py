@@ -12,6 +12,9 @@ from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 S = TypeVar("S")
+N = TypeVar("N", bound=ast.stmt)
+_Walked = tuple[S, "S | None", tuple[list[S], list[S], list[S]]]
+"""The state before a statement, the one after it, and those in which it is left by other ways."""
 
 _MAX_ROUNDS = 6
 """Rounds of a loop after which its state is taken as it is; a lattice of a few facts settles in two or three."""
@@ -28,6 +31,7 @@ class Walk(Generic[S]):
         """The state at each ``return`` and at the end."""
         self._breaks: list[S] = []
         self._continues: list[S] = []
+        self._known: dict[int, list[_Walked[S]]] = {}
 
     # Hooks
 
@@ -75,6 +79,7 @@ class Walk(Generic[S]):
             The join of the states at its exits; ``None`` if it has none.
         """
         self.exits = []
+        self._known = {}
         end = self.block(body, state)
         if end is not None:
             self.exits.append(end)
@@ -131,13 +136,13 @@ class Walk(Generic[S]):
                 state = self._condition(node.test, state)
                 return self.meet(self.block(node.body, state), self.block(node.orelse, state))
             case ast.For() | ast.AsyncFor():
-                return self._for(node, state)
+                return self._once(node, state, self._for)
             case ast.While():
-                return self._while(node, state)
+                return self._once(node, state, self._while)
             case ast.With() | ast.AsyncWith():
                 return self._with(node, state)
             case ast.Try():
-                return self._try(node, state)
+                return self._once(node, state, self._try)
             case ast.Match():
                 return self._match(node, state)
             case ast.Assert():
@@ -153,8 +158,26 @@ class Walk(Generic[S]):
                     state = self.bound(target, None, state)
             case _:
                 if type(node).__name__ == "TryStar":
-                    return self._try(node, state)  # type: ignore[arg-type]  # of the same shape
+                    return self._once(node, state, self._try)  # type: ignore[arg-type]  # of the same shape
         return state
+
+    def _once(self, node: N, state: S, walk: Callable[[N, S], S | None]) -> S | None:
+        """Walk a statement whose parts are walked more than once; from a state that was walked before, look it up.
+
+        Without this, loops in loops take twice the time for each level.
+        """
+        known = self._known.setdefault(id(node), [])
+        found = next((walked for walked in known if walked[0] == state), None)
+        if found is None:
+            outer = self.exits, self._breaks, self._continues
+            ways: tuple[list[S], list[S], list[S]] = ([], [], [])
+            self.exits, self._breaks, self._continues = ways
+            found = (state, walk(node, state), ways)
+            self.exits, self._breaks, self._continues = outer
+            known.append(found)
+        for mine, added in zip((self.exits, self._breaks, self._continues), found[2], strict=True):
+            mine.extend(added)
+        return found[1]
 
     def _bind(self, target: ast.expr, value: ast.expr | None, state: S, each: bool = False) -> S:
         """Assign a target: tuples are taken apart, and what a target is made of is evaluated first."""

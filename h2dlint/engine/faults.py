@@ -20,7 +20,7 @@ def guarded(source: SourceText, path: str, run: Callable[[], list[Finding]]) -> 
         return FileError(path, line, ErrorKind.SYNTAX, "source code cannot contain null bytes")
     try:
         with quiet():
-            return run()
+            return _run(run)
     except SyntaxError as error:
         return FileError(path, error.lineno or None, ErrorKind.SYNTAX, error.msg or "invalid syntax")
     except UnicodeEncodeError as error:
@@ -31,6 +31,18 @@ def guarded(source: SourceText, path: str, run: Callable[[], list[Finding]]) -> 
         return internal_error(path, error)
     except Exception as error:
         return internal_error(path, error)
+
+
+def _run(run: Callable[[], list[Finding]]) -> list[Finding]:
+    """Run, and once more with a deeper stack where the usual one is not deep enough."""
+    try:
+        return run()
+    except RecursionError as error:
+        if _raised_by_parser(error):
+            raise
+    from h2dlint.engine.deep import deeply
+
+    return deeply(run)
 
 
 def _raised_by_parser(error: BaseException) -> bool:

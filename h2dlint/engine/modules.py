@@ -237,6 +237,6 @@ def _text_of(data: bytes | None) -> SourceText | None:
     if data is None or len(data) > MAX_BYTES:
         return None
     try:
-        return SourceText.from_bytes(data)
+        return SourceText.from_bytes(data).uniform
     except ValueError:  # DecodeError, and the UnicodeError of codecs that are not for text.
         return None

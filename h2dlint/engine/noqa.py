@@ -11,8 +11,9 @@ import ast
 import io
 import re
 import tokenize
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from h2dlint.engine.directives import Directive, Kind, read_directives
 from h2dlint.engine.quiet import quiet
@@ -70,10 +71,26 @@ def same_program(before: str, after: str) -> bool:
     """Whether two texts are the same but for comments at the ends of lines."""
     with quiet():
         try:
-            trees = (ast.dump(ast.parse(text), include_attributes=True) for text in (before, after))
-            return next(trees) == next(trees)
+            trees = (_nodes(ast.parse(text)) for text in (before, after))
+            return all(one == two for one, two in zip_longest(*trees))
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return False
+
+
+def _nodes(tree: ast.Module) -> Iterator[tuple[object, ...]]:
+    """What there is to say of each node, in a fixed order: ``ast.dump`` without its recursion."""
+    for node in ast.walk(tree):
+        fields = (getattr(node, name, None) for name in (*node._fields, *node._attributes))
+        yield (type(node), *map(_said, fields))
+
+
+def _said(value: object) -> object:
+    if isinstance(value, ast.AST):
+        return type(value)
+    if isinstance(value, list):
+        return [_said(item) for item in value]
+    # ``1``, ``1.0`` and ``True`` are equal, and so are ``0.0`` and ``-0.0``.
+    return type(value), repr(value)
 
 
 def _places(text: str) -> _Places:

@@ -260,7 +260,7 @@ def _check(
         within = (
             projects.around(location, project_top(location, settings)) if settings.follow_imports else None
         )
-        found = rules.check_module(source, place, chosen, options_for(settings, location), within)
+        found = rules.check_module(source.uniform, place, chosen, options_for(settings, location), within)
         return [replace(finding, path=path) for finding in found]
 
     return guarded(source, path, check)

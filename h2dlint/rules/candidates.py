@@ -18,7 +18,7 @@ from h2dlint.syntax.source import SourceText
 _GAP = r"(?:[\s\\]|#[^\n]*\n)*"
 """What may stand between the names and brackets of a call."""
 _WRITTEN_OUT = re.compile(
-    r"""\[(?=[^\[\]\n]*?(?:\[|\b(?:np|numpy|torch)\.|(?<=[\[,\s])\(
+    r"""\[(?=[^\[\]]*?(?:\[|\b(?:np|numpy|torch)\.|(?<=[\[,\s])\(
     |\b(?!(?:size|dim|item|numel|get|index|len|int|min|max|abs|sum|str|id|slice|bool)\()\w+\())""",
     re.VERBOSE,
 )
@@ -27,10 +27,9 @@ _STORED = re.compile(r"\]\s*=(?!=)\s*(?!None\b|\{)")
 """An assignment to a subscript."""
 _ANNOTATED = re.compile(r"\s*(?!(?:else|try|finally)\b)(?:\*{0,2}[\w.]+)\s*:\s*[\"'\w.]+\[")
 """The start of a line that declares a name, and assigns no subscript."""
-_NAMED = re.compile(r"\[(?:[^\[\]\n]*,\s*)?~?(?:[A-Za-z_]\w*\.)*([A-Za-z_]\w*)\s*[,\]]")
+_NAMED = re.compile(rf"\[(?:[^\[\]]*,)?{_GAP}~?(?:[A-Za-z_]\w*\.)*([A-Za-z_]\w*){_GAP}[,\]]")
 """A subscript whose index is, or ends in, a name."""
 _ARRAYS = re.compile(r"import\s+(?:numpy|torch)\s+as\s+(\w+)")
-_RENAMED = re.compile(r" as (\w+)")
 
 
 @lru_cache(maxsize=64)
@@ -41,13 +40,15 @@ def _bound(modules: str) -> re.Pattern[str]:
     )
 
 
+_AS = re.compile(r"as[\s\\]+(\w+)")
+_ASSIGNED = re.compile(r"=[ \t]*\w+\.(?:\w+\.)*(\w+)[ \t]*(?=[#;\r\n]|\Z)")
+"""What stands behind a name that is bound to another one with a dot."""
 _TARGET = re.compile(r"\b([A-Za-z_]\w*)\s*(?::[^=\n]*)?$")
 _DECLARED = re.compile(
     r":\s*(?:typing\.|t\.|Optional\[)?(?:List|list|Sequence|Tuple|tuple|range|np\.ndarray|ndarray)\b"
 )
 _GROWN = re.compile(r"\.(?:append|extend)\(")
-_NAME_BEFORE = re.compile(r"\b([A-Za-z_]\w*)\s*$")
-_WORD_BEFORE = re.compile(r"\w+$")
+_NAME_BEFORE = re.compile(r"\b([A-Za-z_]\w*)[\s\\]*$")
 _REACH = 200
 """How far to the left of a match a name is looked for."""
 TYPES = frozenset(
@@ -129,18 +130,16 @@ def _comment(text: str, starts: Sequence[int], line: int) -> bool:
 def _aliases(text: str, functions: frozenset[str]) -> frozenset[str]:
     """Other names of functions: ``from torch import tensor as T``, ``make = torch.tensor``."""
     found: set[str] = set()
-    for match in _RENAMED.finditer(text):
-        before = _WORD_BEFORE.search(text, max(0, match.start() - _REACH), match.start())
-        if before is not None and before.group() in functions:
-            found.add(match.group(1))
-    for name in functions:
-        start = 0
-        while (start := text.find(f".{name}\n", start)) >= 0:
-            line = text[text.rfind("\n", 0, start) + 1 : start]
-            bound = re.fullmatch(r"\s*(\w+)\s*=\s*[\w.]+", line)
-            if bound is not None:
-                found.add(bound.group(1))
-            start += 1
+    for match in _AS.finditer(text):
+        if text[match.start() - 1] in " \t\n\\":
+            named = _NAME_BEFORE.search(text, max(0, match.start() - _REACH), match.start())
+            if named is not None and named.group(1) in functions:
+                found.add(match.group(1))
+    for match in _ASSIGNED.finditer(text):
+        if match.group(1) in functions:
+            named = _NAME_BEFORE.search(text, max(0, match.start() - _REACH), match.start())
+            if named is not None:
+                found.add(named.group(1))
     return frozenset(found)
 
 

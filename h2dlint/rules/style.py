@@ -110,7 +110,12 @@ class Style:
         Raises:
             CannotRewrite: as ``pinned``.
         """
-        return cst.Module([]).code_for_node(self.pinned(cst.parse_expression(text), read_only=True))
+        try:
+            receiver = cst.parse_expression(text)
+        except cst.ParserSyntaxError as error:
+            # Lines that only the brackets around them join.
+            raise CannotRewrite("what is pinned under a condition has to have a name") from error
+        return cst.Module([]).code_for_node(self.pinned(receiver, read_only=True))
 
     def chained(self, call: cst.Call) -> cst.Call:
         """``a.to(..)`` as ``a.pin_memory().to(..)``, or with a predicate as ``pinned`` has it.

@@ -10,6 +10,7 @@ from h2dlint.analysis import values as V
 from h2dlint.analysis.values import Kind, Value
 from h2dlint.model import Applicability, Confidence, Edit, Fix
 from h2dlint.rules.place import Place
+from h2dlint.syntax.kept import keeps_comments
 
 _FORWARD = re.compile(r"\b\w+\.forward\b")
 NOT_WHOLE = frozenset(
@@ -96,6 +97,10 @@ class Trust:
         """The fix with the applicability that the reasons leave; without an edit, or in TorchScript, advice."""
         chosen = tuple(edit for edit in edits if edit is not None)
         if len(chosen) < len(edits) or self.site.module.scripted(self.site.record.function):
+            chosen = ()
+        if chosen and not keeps_comments(self.site.module.source, chosen):
+            # In a gap of the call that is written anew, such as between a name and its dot.
+            self.require(False, "a comment stands in the way of the fix")
             chosen = ()
         if any("pin_memory" in edit.content for edit in chosen) and self._pins_otherwise(chosen):
             forward = self._forward()

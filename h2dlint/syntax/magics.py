@@ -94,7 +94,7 @@ class _State:
         return None
 
     def _read(self, content: str) -> str:
-        """Go over a line; what it holds outside of strings, comments and brackets, and blanks for the rest."""
+        """Go over a line; what it holds outside of strings, comments and brackets, and ``_`` for the rest."""
         code: list[str] = []
         at = 0
         self.continued = False
@@ -119,7 +119,8 @@ class _State:
             else:
                 keep = self.depth == 0
                 self.continued = char == "\\" and at == len(content) - 1
-            code.append(char if keep else " " * min(step, len(content) - at))
+            # No blanks, or what follows a string or a bracket would seem to follow what stands before it.
+            code.append(char if keep else "_" * min(step, len(content) - at))
             at += step
         if len(self.quote) == 1 and not content.endswith("\\"):
             # Not closed, and cannot be: the parser says so.
