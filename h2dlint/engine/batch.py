@@ -42,6 +42,7 @@ def lint_all(
     *,
     jobs: int = 1,
     folder: Path | None = None,
+    keep: Callable[[list[FileResult], Cache, Ledger], None] | None = None,
 ) -> list[FileResult]:
     """Verdicts on files, in their order.
 
@@ -51,8 +52,9 @@ def lint_all(
         progress: called with the number of files done and the number of all.
         jobs: processes at most.
         folder: where verdicts are kept from run to run; ``None`` keeps none.
+        keep: called with the verdicts once they are kept.
     """
-    return _Batch(files, settings, progress, folder).run(jobs)
+    return _Batch(files, settings, progress, folder, keep).run(jobs)
 
 
 class _Batch:
@@ -62,6 +64,7 @@ class _Batch:
         settings: Settings,
         progress: Progress | None,
         folder: Path | None,
+        keep: Callable[[list[FileResult], Cache, Ledger], None] | None = None,
     ) -> None:
         self._files = files
         self._settings = settings
@@ -70,6 +73,7 @@ class _Batch:
         self._ledger: Ledger | None = None
         self._cache: Cache | None = None
         self._folder = folder
+        self._keep = keep
         self._tops: dict[tuple[Settings, str], str] = {}
         self._looked: dict[str, bool] = {}
 
@@ -93,7 +97,10 @@ class _Batch:
         if self._cache is not None and todo:
             self._save(todo, fresh, {str(self._files[number].location) for number in known})
         results = iter([outcome[0] for outcome in fresh])
-        return [known[n] if n in known else next(results) for n in range(len(self._files))]
+        every = [known[n] if n in known else next(results) for n in range(len(self._files))]
+        if self._keep is not None and self._cache is not None and self._ledger is not None:
+            self._keep(every, self._cache, self._ledger)
+        return every
 
     def _without_cache(self) -> list[FileResult] | None:
         """Verdicts on a few files of which none can hold a finding: reading the cache would take longer than that."""

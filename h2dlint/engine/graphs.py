@@ -6,7 +6,7 @@ and its answers are. Elsewhere it is made anew and asked again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,6 +68,10 @@ class Graphs:
     def still(self, location: str, asked: list[list[Any]]) -> bool:
         """The same, of a file that is not of this run: a graph of which nothing was asked is not looked at."""
         return self.answer(location, [question for question in asked if question[0] in self._looks])
+
+    def moved(self, roots: Iterable[str]) -> bool:
+        """A graph that was looked at is not what it was; its answers may be."""
+        return any(self._were.get(root, "") != self._looks[root] for root in roots if root in self._looks)
 
     def latest(self, root: str) -> str:
         """The digest of a graph: of now, or that of the cache where nothing was asked of it."""

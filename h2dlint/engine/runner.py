@@ -8,6 +8,7 @@ import stat
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ from h2dlint.syntax.source import SourceText
 
 if TYPE_CHECKING:
     from h2dlint.engine.modules import Projects
+    from h2dlint.engine.whole import WholeRun
 
 MAX_BYTES = 20 * 1024 * 1024
 """A larger file is not linted: it is generated, and parsing it takes gigabytes of memory."""
@@ -133,6 +135,7 @@ def lint_files(
     *,
     jobs: int = 1,
     cache: Path | None = None,
+    whole: WholeRun | None = None,
 ) -> Report:
     """Lint files.
 
@@ -143,13 +146,16 @@ def lint_files(
         rules: to choose from; the installed ones when not given.
         jobs: processes to share the work, at most.
         cache: folder where verdicts are kept from run to run; ``None`` keeps none.
+        whole: where the run as a whole is kept.
     """
     todo, errors = (files.files, files.errors) if isinstance(files, Discovery) else (tuple(files), ())
     if rules is None and (jobs > 1 or cache is not None):
         from h2dlint.engine.batch import lint_all
 
         with rare_collections():
-            return make_report(lint_all(todo, settings, progress, jobs=jobs, folder=cache), errors)
+            keep = partial(whole.keep, files) if whole is not None and isinstance(files, Discovery) else None
+            every = lint_all(todo, settings, progress, jobs=jobs, folder=cache, keep=keep)
+            return make_report(every, errors)
     from h2dlint.engine.modules import Projects
 
     projects = Projects()
