@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from h2dlint.engine import pool
-from h2dlint.engine.cache import Cache, Verdict, version
+from h2dlint.engine.cache import Cache, version
 from h2dlint.engine.files import SourceFile
 from h2dlint.engine.graphs import Graphs, questions
+from h2dlint.engine.grounds import Verdict
 from h2dlint.engine.ledger import Ledger, Seen, digest, signature
 from h2dlint.engine.results import FileResult
 from h2dlint.engine.runner import lint_source, project_top, read_file

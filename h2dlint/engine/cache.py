@@ -16,9 +16,9 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,14 @@ import h2dlint
 from h2dlint.engine.entries import Entries, Entry
 from h2dlint.engine.files import SourceFile
 from h2dlint.engine.graphs import Graphs
+from h2dlint.engine.grounds import Grounds, Verdict
 from h2dlint.engine.ledger import Ledger, Seen, Signature, digest, signature
 from h2dlint.engine.packing import pack, unpack
 from h2dlint.engine.places import Grouped, grouped, still_there
 from h2dlint.engine.results import FileResult
 from h2dlint.engine.settings import Settings
 from h2dlint.engine.storing import read_sections, write_sections
+from h2dlint.engine.visible import visible
 from h2dlint.model import ErrorKind
 
 FOLDER = ".h2dlint_cache"
@@ -45,56 +47,6 @@ MANY = 1000
 """Files that are gone, but still written of, before they are looked for."""
 _LASTING = (ErrorKind.SYNTAX, ErrorKind.ENCODING)
 """Errors that are in the bytes of a file."""
-
-Asked = list[list[Any]]
-"""Questions to the call graph: top of the project, entry points, kind, name, answer."""
-
-
-@dataclass(slots=True)
-class Verdict:
-    """A new verdict and what it depends on.
-
-    Args:
-        file: that it is on.
-        seen: the file as it was read, ``None`` where that is not known.
-        needs: the files that were looked into.
-        asked: what the call graph was asked.
-        root: the top of its project.
-    """
-
-    file: SourceFile
-    result: FileResult
-    seen: Seen | None
-    needs: tuple[str, ...]
-    asked: Asked
-    root: str
-
-
-@dataclass(slots=True)
-class Grounds:
-    """What the verdicts of a run rest on.
-
-    Args:
-        contents: the files that were read, each as it was before that, and a digest of it.
-        roots: the projects whose call graphs were asked.
-        places: what was looked for.
-        seen: what is known of a file of which this run knows what is in it.
-    """
-
-    contents: dict[str, Seen]
-    roots: set[str]
-    places: dict[str, Grouped]
-    seen: Callable[[str], Seen | None]
-
-    def add(self, paths: Iterable[str]) -> bool:
-        """Take in more files; tells whether all of them are known."""
-        for path in paths:
-            if path not in self.contents:
-                seen = self.seen(path)
-                if seen is None:
-                    return False
-                self.contents[path] = seen
-        return True
 
 
 class Cache:
@@ -170,7 +122,10 @@ class Cache:
         fresh = set(numbers) - self._compared
         for number in fresh:
             path = self._paths[number]
-            if self.content(path) != self._files[path][1]:
+            _, content, _, _, seen = self._files[path]
+            if self.content(path) != content and (
+                seen is None or self._visible(path, self.content(path)) != seen
+            ):
                 self._changed.add(number)
         self._compared |= fresh
         return self._changed.isdisjoint(numbers)
@@ -185,7 +140,7 @@ class Cache:
         sign = self._signs[path] = signature(path)
         known = self._files.get(path)
         if known is not None and sign is not None:
-            was, content, _, when = known
+            was, content, _, when, _ = known
             if tuple(was) == sign and max(sign[0], sign[1]) + SETTLED < when:
                 return str(content)
         try:
@@ -193,6 +148,15 @@ class Cache:
                 return digest(stream.read())
         except OSError:
             return None
+
+    def _visible(self, path: str, content: str | None) -> str | None:
+        """What other files see of a file, if that is in it which is said to be."""
+        try:
+            with open(path, "rb") as stream:
+                data = stream.read()
+        except OSError:
+            return None
+        return visible(data) if digest(data) == content else None
 
     def scan(self, path: str) -> str | None:
         """A digest of what a cheap look at a file saw, if the file is as it was."""
@@ -218,11 +182,12 @@ class Cache:
             if seen != verdict.seen:
                 ledger.contents[str(verdict.file.location)] = verdict.seen = None
         changed: set[int] = set()
+        different: set[int] = set()
         written: dict[str, int | None] = {}
 
         def number(path: str) -> int | None:
             if path not in written:
-                written[path] = self._write_row(path, ledger, changed)
+                written[path] = self._write_row(path, ledger, changed, different)
             return written[path]
 
         fresh: dict[str, tuple[list[int], Entry]] = {}
@@ -247,7 +212,9 @@ class Cache:
             kind: grouped(found, self._places[kind] if len(self._known) else None)
             for kind, found in (("files", ledger.files), ("marks", ledger.marks))
         }
-        for location in {str(verdict.file.location) for verdict in verdicts} | self._outdated(changed):
+        for location in {str(verdict.file.location) for verdict in verdicts} | self._outdated(
+            changed, different
+        ):
             self._known.drop(location)
             self._roots.pop(location, None)
         for location, (needs, entry) in fresh.items():
@@ -267,8 +234,14 @@ class Cache:
         }
         write_sections(self._path, head, *self._known.sections)
 
-    def _write_row(self, path: str, ledger: Ledger, changed: set[int]) -> int | None:
-        """Write down what this run knows of a file, and whether that is news.
+    def _write_row(self, path: str, ledger: Ledger, changed: set[int], different: set[int]) -> int | None:
+        """Write down what this run knows of a file.
+
+        Args:
+            path: of the file.
+            ledger: of the run.
+            changed: takes the number of the row, if there was another content before.
+            different: takes it, if other files see something else now.
 
         Returns:
             The number of its row; ``None`` where it is not known what is in it.
@@ -276,17 +249,24 @@ class Cache:
         seen = ledger.contents[path] if path in ledger.contents else self._vouched(path)
         if seen is None:
             return None
+        shown = ledger.visible.get(path)
+        was = self._files.get(path)
         if path not in self._numbers:
             self._numbers[path] = len(self._paths)
             self._paths.append(path)
-        elif self._files[path][1] != seen[1]:
-            changed.add(self._numbers[path])
+        elif was is not None:
+            if was[1] != seen[1]:
+                changed.add(self._numbers[path])
+                shown = shown or (self._visible(path, seen[1]) if was[4] else None)
+                if shown is None or shown != was[4]:
+                    different.add(self._numbers[path])
+            shown = shown or was[4]
         # No file was read before this run began.
         scan = ledger.scans.get(path) or self.scan(path)
-        self._files[path] = [seen[0], seen[1], scan, self._begun]
+        self._files[path] = [seen[0], seen[1], scan, self._begun, shown]
         return self._numbers[path]
 
-    def _outdated(self, changed: set[int]) -> set[str]:
+    def _outdated(self, changed: set[int], different: set[int]) -> set[str]:
         """Files, also those that are not of this run, on whose verdicts something bears that has changed."""
         found: set[str] = set()
         for location in self._known:

@@ -43,6 +43,7 @@ class Ledger:
         marks: whether there is anything of a path.
         scans: what a cheap look at a file saw, as a digest.
         listings: what files there were below a folder, as a digest.
+        visible: what other files see of one that was looked into, as a digest.
     """
 
     contents: dict[str, Seen | None] = field(default_factory=dict)
@@ -50,6 +51,7 @@ class Ledger:
     marks: dict[str, bool] = field(default_factory=dict)
     scans: dict[str, str] = field(default_factory=dict)
     listings: dict[str, str] = field(default_factory=dict)
+    visible: dict[str, str] = field(default_factory=dict)
 
     def read(self, path: str, real: str, sign: Signature | None, data: bytes | None) -> None:
         """Write down what was in a file.
@@ -78,6 +80,7 @@ class Ledger:
         self.files.update(other.files)
         self.marks.update(other.marks)
         self.scans.update(other.scans)
+        self.visible.update(other.visible)
         for root, listing in other.listings.items():
             if self.listings.setdefault(root, listing) != listing:
                 self.listings[root] = ""
