@@ -133,7 +133,9 @@ def run(job: Job) -> int:
     if again is not None:
         return _tell(job, settings, again, _Places(cwd), begin)
     try:
-        found = discover(job.paths or (".",), settings, cwd)
+        found = whole.part.found if whole is not None and whole.part is not None else None
+        if found is None:
+            found = discover(job.paths or (".",), settings, cwd)
     except ConfigError as error:
         raise Failure(str(error)) from error
     if job.show_files:
@@ -198,7 +200,7 @@ def _whole(job: Job, settings: Settings, cwd: Path) -> WholeRun | None:
 
     told = (cwd.as_posix(), paths, sorted(job.overrides.items()), str(job.config), job.isolated)
     read: set[str] = getattr(settings.nested, "read", set())
-    return WholeRun(cache_folder(job.cache_dir, settings), command(settings, told), read)
+    return WholeRun(cache_folder(job.cache_dir, settings), command(settings, told), read, cwd)
 
 
 class _Places(dict[str, Path]):

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from h2dlint.engine import pool
 from h2dlint.engine.cache import Cache, version
-from h2dlint.engine.files import SourceFile
+from h2dlint.engine.files import Discovery, SourceFile
 from h2dlint.engine.graphs import Graphs, questions
 from h2dlint.engine.grounds import Verdict
 from h2dlint.engine.ledger import Ledger, Seen, digest, signature
+from h2dlint.engine.packing import unpack
 from h2dlint.engine.results import FileResult
 from h2dlint.engine.runner import lint_source, project_top, read_file
 from h2dlint.engine.screen import NEEDED
@@ -23,6 +24,7 @@ from h2dlint.model import FileError
 if TYPE_CHECKING:
     from h2dlint.analysis.scan import File
     from h2dlint.engine.modules import Projects
+    from h2dlint.engine.whole import WholeRun
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -43,7 +45,7 @@ def lint_all(
     *,
     jobs: int = 1,
     folder: Path | None = None,
-    keep: Callable[[list[FileResult], Cache, Ledger], None] | None = None,
+    run: tuple[WholeRun, Discovery] | None = None,
 ) -> list[FileResult]:
     """Verdicts on files, in their order.
 
@@ -53,9 +55,9 @@ def lint_all(
         progress: called with the number of files done and the number of all.
         jobs: processes at most.
         folder: where verdicts are kept from run to run; ``None`` keeps none.
-        keep: called with the verdicts once they are kept.
+        run: where the run as a whole is kept, and what was found for it.
     """
-    return _Batch(files, settings, progress, folder, keep).run(jobs)
+    return _Batch(files, settings, progress, folder, run).run(jobs)
 
 
 class _Batch:
@@ -65,7 +67,7 @@ class _Batch:
         settings: Settings,
         progress: Progress | None,
         folder: Path | None,
-        keep: Callable[[list[FileResult], Cache, Ledger], None] | None = None,
+        run: tuple[WholeRun, Discovery] | None = None,
     ) -> None:
         self._files = files
         self._settings = settings
@@ -74,7 +76,7 @@ class _Batch:
         self._ledger: Ledger | None = None
         self._cache: Cache | None = None
         self._folder = folder
-        self._keep = keep
+        self._whole = run
         self._tops: dict[tuple[Settings, str], str] = {}
         self._looked: dict[str, bool] = {}
 
@@ -83,24 +85,34 @@ class _Batch:
         if plain is not None:
             return plain
         known: dict[int, FileResult] = {}
+        untouched: set[int] = set()
         if self._folder is not None:
             self._ledger = Ledger()
             self._graphs = Graphs(self._folder, version(), self._ledger)
-            self._cache = Cache(self._folder, self._settings, self._graphs)
+            part = self._whole[0].part if self._whole is not None else None
+            self._cache = Cache(self._folder, self._settings, self._graphs, part)
+            stay = self._cache.staying() or ()
             for number, file in enumerate(self._files):
+                if part is not None and str(file.location) in stay:
+                    packed = part.results.get(file.path)
+                    known[number] = FileResult(file.path) if packed is None else unpack(packed, file.path)
+                    untouched.add(number)
+                    continue
                 found = self._cache.find(file, self._top(file))
                 if found is not None:
                     known[number] = found
+            if part is not None:
+                part.fresh = tuple(f.path for n, f in enumerate(self._files) if n not in untouched)
             # Told with the first of the others: a progress bar is a thread, which must not be there at a fork.
             self._done = len(known)
         todo = [file for number, file in enumerate(self._files) if number not in known]
         fresh = self._lint(todo, jobs)
         if self._cache is not None and todo:
-            self._save(todo, fresh, {str(self._files[number].location) for number in known})
+            self._save(todo, fresh, {str(self._files[n].location) for n in known if n not in untouched})
         results = iter([outcome[0] for outcome in fresh])
         every = [known[n] if n in known else next(results) for n in range(len(self._files))]
-        if self._keep is not None and self._cache is not None and self._ledger is not None:
-            self._keep(every, self._cache, self._ledger)
+        if self._whole is not None and self._cache is not None and self._ledger is not None:
+            self._whole[0].keep(self._whole[1], every, self._cache, self._ledger)
         return every
 
     def _without_cache(self) -> list[FileResult] | None:

@@ -27,7 +27,7 @@ import h2dlint
 from h2dlint.engine.entries import Entries, Entry
 from h2dlint.engine.files import SourceFile
 from h2dlint.engine.graphs import Graphs
-from h2dlint.engine.grounds import Grounds, Verdict
+from h2dlint.engine.grounds import Grounds, Part, Verdict
 from h2dlint.engine.ledger import Ledger, Seen, Signature, digest, signature
 from h2dlint.engine.packing import pack, unpack
 from h2dlint.engine.places import Grouped, grouped, still_there
@@ -56,9 +56,10 @@ class Cache:
         folder: where it is kept.
         settings: of the run.
         graphs: what the call graphs of now say.
+        part: what still holds of an earlier run of the same command.
     """
 
-    def __init__(self, folder: Path, settings: Settings, graphs: Graphs) -> None:
+    def __init__(self, folder: Path, settings: Settings, graphs: Graphs, part: Part | None = None) -> None:
         self._settings = settings
         self._graphs = graphs
         self._prints: dict[Settings, str] = {}
@@ -75,18 +76,24 @@ class Cache:
         self._compared: set[int] = set()
         self._changed: set[int] = set()
         self._begun = time.time_ns()
+        self._part = part
+        self.check = ""
+        """The check sum of the file as it was read or written last."""
         self._load()
+        for path, (sign, content) in part.files.items() if part is not None else ():
+            self._signs[path], self._now[path] = sign, content
         graphs.scan = self.scan
 
     # Reading
 
     def _load(self) -> None:
         try:
-            first, *rest = read_sections(self._path)
+            self.check, (first, *rest) = read_sections(self._path)
             read = json.loads(first)
             self._files, self._roots = read["files"], read["roots"]
             self._places, self._known = read["places"], Entries.read(read["entries"], *rest)
-            if not still_there(self._places):
+            told = self._part is not None and self.check == self._part.check
+            if not told and not still_there(self._places):
                 # A module may be found elsewhere now.
                 self._known, self._roots = Entries(), {}
             self._graphs.were(read["graphs"])
@@ -94,6 +101,27 @@ class Cache:
         except (OSError, ValueError, LookupError, TypeError, RecursionError, AttributeError):
             self._files, self._known, self._roots, self._paths = {}, Entries(), {}, []
         self._numbers = {path: number for number, path in enumerate(self._paths)}
+
+    def staying(self) -> set[str] | None:
+        """Locations of files whose verdicts the earlier run tells; ``None`` where the cache is not as it left it."""
+        part = self._part
+        if part is None or self.check != part.check or not len(self._known):
+            return None
+        different: set[int] = set()
+        for path, content in part.changed.items():
+            row = self._files.get(path)
+            if row is None or content is None or not self._graphs.sees_the_same(path, row[2]):
+                return None
+            if row[4] is None or self._visible(path, content) != row[4]:
+                different.add(self._numbers[path])
+        self._graphs.stay()
+        part.used = True
+        return {
+            location
+            for location in self._known
+            if location not in part.changed
+            and (not different or different.isdisjoint(self._known.needs(location)))
+        }
 
     def find(self, file: SourceFile, root: str) -> FileResult | None:
         """The verdict on a file, where it still holds.
@@ -232,7 +260,7 @@ class Cache:
             "graphs": told,
             "entries": self._known.head,
         }
-        write_sections(self._path, head, *self._known.sections)
+        self.check = write_sections(self._path, head, *self._known.sections)
 
     def _write_row(self, path: str, ledger: Ledger, changed: set[int], different: set[int]) -> int | None:
         """Write down what this run knows of a file.
@@ -287,7 +315,7 @@ class Cache:
 
     def _tidy(self, written: set[str]) -> None:
         """Forget files that are no longer there, once they are many."""
-        if len(self._paths) < 2 * len(written) + MANY:
+        if not MANY < len(self._paths) - len(written) < 4 * len(written):
             return
         gone = {path for path in self._paths if path not in written and not os.path.exists(path)}
         gone_numbers = {self._numbers[path] for path in gone}

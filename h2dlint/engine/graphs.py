@@ -69,6 +69,20 @@ class Graphs:
         """The same, of a file that is not of this run: a graph of which nothing was asked is not looked at."""
         return self.answer(location, [question for question in asked if question[0] in self._looks])
 
+    def sees_the_same(self, path: str, scan: str | None) -> bool:
+        """A cheap look at a file sees what it saw, in every project whose graph was asked.
+
+        Args:
+            path: of the file.
+            scan: what it saw, as a digest; ``None`` where it was not looked at.
+        """
+        return scan is None or all(self.projects.look(path, root) == scan for root in self._were)
+
+    def stay(self) -> None:
+        """No graph has changed."""
+        for root, digest_ in self._were.items():
+            self._looks[root], self._same[root] = digest_, True
+
     def moved(self, roots: Iterable[str]) -> bool:
         """A graph that was looked at is not what it was; its answers may be."""
         return any(self._were.get(root, "") != self._looks[root] for root in roots if root in self._looks)

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from h2dlint.engine.files import SourceFile
+from h2dlint.engine.files import Discovery, SourceFile
 from h2dlint.engine.ledger import Seen
+from h2dlint.engine.packing import Packed
 from h2dlint.engine.places import Grouped
 from h2dlint.engine.results import FileResult
 
@@ -60,3 +61,28 @@ class Grounds:
                     return False
                 self.contents[path] = seen
         return True
+
+
+@dataclass(slots=True)
+class Part:
+    """What still holds of an earlier run: all but what some files bear on.
+
+    Args:
+        found: what is linted.
+        check: of the cache as that run left it.
+        files: what was read then and is the same now.
+        results: packed, by the paths of files on which there is anything to say.
+        changed: what is in the other files now, as digests.
+        kept: the run as it was written down.
+        used: the cache is as that run left it, so that other verdicts need not be looked up.
+        fresh: paths of the files whose verdicts are new or were looked up.
+    """
+
+    found: Discovery
+    check: str
+    files: dict[str, Seen]
+    results: dict[str, Packed]
+    changed: dict[str, str | None]
+    kept: dict[str, Any]
+    used: bool = False
+    fresh: tuple[str, ...] = ()

@@ -8,7 +8,6 @@ import stat
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -153,8 +152,8 @@ def lint_files(
         from h2dlint.engine.batch import lint_all
 
         with rare_collections():
-            keep = partial(whole.keep, files) if whole is not None and isinstance(files, Discovery) else None
-            every = lint_all(todo, settings, progress, jobs=jobs, folder=cache, keep=keep)
+            run = (whole, files) if whole is not None and isinstance(files, Discovery) else None
+            every = lint_all(todo, settings, progress, jobs=jobs, folder=cache, run=run)
             return make_report(every, errors)
     from h2dlint.engine.modules import Projects
 
@@ -181,7 +180,7 @@ def lint_file(
 def read_file(file: SourceFile) -> bytes | FileError:
     """The bytes of a file, or why there are none."""
     try:
-        with open(file.location, "rb", opener=_open) as stream:
+        with open(file.location, "rb", opener=open_plain) as stream:
             status = os.fstat(stream.fileno())
             if not stat.S_ISREG(status.st_mode):
                 return FileError(file.path, None, ErrorKind.UNREADABLE, "not a regular file")
@@ -192,7 +191,8 @@ def read_file(file: SourceFile) -> bytes | FileError:
         return FileError(file.path, None, ErrorKind.UNREADABLE, error.strerror or str(error))
 
 
-def _open(path: str, flags: int) -> int:
+def open_plain(path: str, flags: int) -> int:
+    """Open what is to be a file."""
     # What was a file when it was found may have become a named pipe, which without this would not open.
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 

@@ -21,7 +21,7 @@ def read_checked(path: Path) -> Any:
     Raises:
         OSError, ValueError, RecursionError: there is no such file, or it is damaged.
     """
-    return json.loads(read_sections(path)[0])
+    return json.loads(read_sections(path)[1][0])
 
 
 def write_checked(path: Path, content: Any) -> None:
@@ -29,8 +29,8 @@ def write_checked(path: Path, content: Any) -> None:
     write_sections(path, content)
 
 
-def read_sections(path: Path) -> list[bytes]:
-    """The parts of a file that ``write_sections`` wrote; the first one is JSON.
+def read_sections(path: Path) -> tuple[str, list[bytes]]:
+    """The parts of a file that ``write_sections`` wrote, and its check sum; the first part is JSON.
 
     Raises:
         OSError, ValueError: there is no such file, or it is damaged.
@@ -46,15 +46,20 @@ def read_sections(path: Path) -> list[bytes]:
     for length in map(int, lengths.split()):
         found.append(rest[start : start + length])
         start += length
-    return found
+    return check.decode(), found
 
 
-def write_sections(path: Path, content: Any, *more: bytes) -> None:
-    """Write a file of several parts, of which all but the first are written as they are."""
+def write_sections(path: Path, content: Any, *more: bytes) -> str:
+    """Write a file of several parts, of which all but the first are written as they are.
+
+    Returns:
+        Its check sum.
+    """
     import tempfile  # Much is imported for it, and most runs write nothing.
 
     parts = [json.dumps(content, separators=(",", ":")).encode(), *more]
     body = b" ".join(b"%d" % len(part) for part in parts) + b"\n" + b"".join(parts)
+    check = digest(body)
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         ignore = path.parent / ".gitignore"
@@ -63,12 +68,13 @@ def write_sections(path: Path, content: Any, *more: bytes) -> None:
         descriptor, temporary = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
         try:
             with open(descriptor, "wb") as stream:
-                stream.write(digest(body).encode() + b"\n" + body)
+                stream.write(check.encode() + b"\n" + body)
             os.replace(temporary, path)
         except BaseException:
             with suppress(OSError):
                 os.unlink(temporary)
             raise
+    return check
 
 
 def remove(folder: Path) -> bool:

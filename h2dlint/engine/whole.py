@@ -14,24 +14,28 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from h2dlint.engine.cache import SETTLED, Cache, version
-from h2dlint.engine.files import Discovery
-from h2dlint.engine.ledger import Ledger, digest, signature
+from h2dlint.engine.files import Discovery, SourceFile
+from h2dlint.engine.grounds import Part
+from h2dlint.engine.ledger import Ledger, Seen, digest, signature
 from h2dlint.engine.listing import Folder, look, walked
 from h2dlint.engine.packing import pack, unpack
-from h2dlint.engine.places import Grouped, still_there
+from h2dlint.engine.places import Grouped, grouped, still_there
 from h2dlint.engine.results import FileResult, Report
-from h2dlint.engine.runner import make_report
+from h2dlint.engine.runner import make_report, open_plain
 from h2dlint.engine.settings import Settings
 from h2dlint.engine.storing import read_checked, write_checked
 
 FEWEST = 9
 """Files below which it is not worth it."""
+MOST = 200
+"""Changed files above which everything is looked at again."""
 KEPT = 8
 """Commands of which the last run is kept."""
 PREFIX = "run-"
@@ -57,30 +61,47 @@ class WholeRun:
         folder: of the cache.
         command: see ``command``.
         read: the configuration files that were read, as far as that is known; it grows.
+        cwd: the working directory.
+        part: what still holds of that run, where not all of it does.
     """
 
     folder: Path
     command: str
     read: set[str]
+    cwd: Path
+    part: Part | None = None
 
     @property
     def _path(self) -> Path:
         return self.folder / f"{PREFIX}{digest(self.command.encode('utf-8', 'surrogatepass'))}.json"
 
     def report(self) -> Report | None:
-        """What that run reported, if this one would report the same."""
+        """What that run reported, if this one would report the same; else ``part`` may say what is left of it."""
+        begun = time.time_ns()
         try:
             kept = read_checked(self._path)
-            if not _same_folders(kept["folders"], kept["names"], kept["signs_of_folders"]):
+            folders = _same_folders(kept["folders"], kept["names"], kept["signs_of_folders"])
+            if folders is None or not _same_marks(kept["marks"]) or not still_there(kept["places"]):
                 return None
-            if not _same_files(kept["files"], kept["signs"], kept["young"]):
+            files, changed = _compared(kept["files"], kept["signs"], kept["contents"], set(kept["young"]))
+            if not changed:
+                results = [unpack(packed, path) for path, packed in kept["results"]]
+                return replace(make_report(results), checked=len(kept["linted"]))
+            if kept["own"] or None in changed.values() or len(changed) > MOST:
                 return None
-            if not _same_marks(kept["marks"]) or not still_there(kept["places"]):
-                return None
-            results = [unpack(packed, path) for path, packed in kept["results"]]
-            return replace(make_report(results), checked=int(kept["checked"]))
+            self.read.update(kept["read"])
+            found = tuple(SourceFile(path, self.cwd / path) for path in kept["linted"])
+            self.part = Part(
+                Discovery(found, (), folders, tuple(kept["tops"]), begun),
+                kept["cache"],
+                files,
+                dict(kept["results"]),
+                changed,
+                kept,
+            )
         except (OSError, ValueError, LookupError, TypeError, RecursionError, AttributeError):
-            return None
+            self.part = None
+        return None
 
     def keep(self, found: Discovery, results: Iterable[FileResult], cache: Cache, ledger: Ledger) -> None:
         """Write a run down, if it can be told later whether it would be the same.
@@ -92,6 +113,9 @@ class WholeRun:
             ledger: what was read in this run.
         """
         every = list(results)
+        if self.part is not None and self.part.used:
+            self._keep_part(self.part, every, cache, ledger)
+            return
         if found.errors or len(every) < FEWEST:
             return
         folders = dict(found.folders)
@@ -116,11 +140,9 @@ class WholeRun:
         ]
         if any(_young(sign, found.begun) for sign in later):
             return
-        young = {
-            number: content
-            for number, (sign, content) in enumerate(grounds.contents.values())
-            if _young(sign, found.begun)
-        }
+        young = [
+            number for number, (sign, _) in enumerate(grounds.contents.values()) if _young(sign, found.begun)
+        ]
         write_checked(
             self._path,
             {
@@ -132,14 +154,50 @@ class WholeRun:
                 "names": [seen.names for seen in folders.values()],
                 "files": list(grounds.contents),
                 "signs": [sign for sign, _ in grounds.contents.values()],
+                "contents": [content for _, content in grounds.contents.values()],
                 "young": young,
                 "marks": marks,
                 "places": _outside(grounds.places, folders),
-                "checked": len(every),
+                "roots": sorted(grounds.roots),
+                "linted": [result.path for result in every],
+                "own": any(file.settings is not None for file in found.files),
+                "tops": found.tops,
+                "read": sorted(self.read),
+                "cache": cache.check,
                 "results": [[result.path, pack(result)] for result in every if _says(result)],
             },
         )
         self._tidy()
+
+    def _keep_part(self, part: Part, every: list[FileResult], cache: Cache, ledger: Ledger) -> None:
+        """Write a run down of which most was as before."""
+        kept = part.kept
+        fresh = [str(self.cwd / path) for path in part.fresh]
+        grounds = cache.grounds(fresh, ledger)
+        if grounds is None or not grounds.add(part.changed) or not grounds.roots <= set(kept["roots"]):
+            return
+        contents = {**part.files, **grounds.contents}
+        begun = part.found.begun
+        folders = part.found.folders
+        again = set(part.fresh)
+        results = {path: packed for path, packed in part.results.items() if path not in again}
+        results.update({r.path: pack(r) for r in every if r.path in again and _says(r)})
+        new = {kind: grouped(found) for kind, found in (("files", ledger.files), ("marks", ledger.marks))}
+        places = {kind: dict(kept["places"][kind]) for kind in new}
+        for kind, outside in _outside(new, folders).items():
+            for folder, names in outside.items():
+                places[kind][folder] = {**places[kind].get(folder, {}), **names}
+        told = {
+            "signs_of_folders": [[] if _young(f.sign or (), begun) else f.sign for f in folders.values()],
+            "files": list(contents),
+            "signs": [sign for sign, _ in contents.values()],
+            "contents": [content for _, content in contents.values()],
+            "young": [n for n, (sign, _) in enumerate(contents.values()) if _young(sign, begun)],
+            "places": places,
+            "cache": cache.check,
+            "results": list(results.items()),
+        }
+        write_checked(self._path, {**kept, **told})
 
     def _marks(self, found: Discovery, folders: Mapping[str, Folder]) -> list[tuple[str, list[int] | int]]:
         """Configuration, ignore files and what marks a project, where the listings of folders do not tell."""
@@ -203,28 +261,40 @@ def _outside(places: Mapping[str, Grouped], folders: Mapping[str, Folder]) -> di
     }
 
 
-def _same_folders(folders: list[str], names: list[str], signs: list[list[int]]) -> bool:
+def _same_folders(folders: list[str], names: list[str], signs: list[list[int]]) -> dict[str, Folder] | None:
+    """The folders as they are now, if they hold the same names."""
+    found: dict[str, Folder] = {}
     for folder, held, was in zip(folders, names, signs, strict=True):
         now = signature(folder)
-        if (now is None or list(now) != was) and (now is None or look(folder)[0].names != held):
-            return False
-    return True
+        if now is None:
+            return None
+        if list(now) != was and look(folder)[0].names != held:
+            return None
+        found[folder] = Folder(now, held)
+    return found
 
 
-def _same_files(files: list[str], signs: list[list[int]], young: Mapping[str, str]) -> bool:
-    numbers = set(young)
-    for number, (path, was) in enumerate(zip(files, signs, strict=True)):
-        status = os.stat(path)
-        if was == [status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino]:
-            if not numbers or str(number) not in numbers:
-                continue
-            if not stat.S_ISREG(status.st_mode):
-                return False
-            with open(path, "rb") as stream:
-                if digest(stream.read()) == young[str(number)]:
-                    continue
-        return False
-    return True
+def _compared(
+    files: list[str], signs: list[list[int]], contents: list[str], young: set[int]
+) -> tuple[dict[str, Seen], dict[str, str | None]]:
+    """Files as they are now, and what is in those that have changed; ``None`` where that cannot be read."""
+    same: dict[str, Seen] = {}
+    changed: dict[str, str | None] = {}
+    for number, (path, was, content) in enumerate(zip(files, signs, contents, strict=True)):
+        sign = signature(path)
+        if sign is not None and list(sign) == was and number not in young:
+            same[path] = sign, content
+            continue
+        try:
+            with open(path, "rb", opener=open_plain) as stream:
+                now = digest(stream.read()) if stat.S_ISREG(os.fstat(stream.fileno()).st_mode) else None
+        except OSError:
+            now = None
+        if sign is not None and now == content:
+            same[path] = sign, content
+        else:
+            changed[path] = now
+    return same, changed
 
 
 def _same_marks(marks: list[tuple[str, list[int] | int]]) -> bool:

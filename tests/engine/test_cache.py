@@ -292,7 +292,7 @@ def test_damaged_files_are_ignored(
 def test_foreign_entries_are_ignored(lint: Lint, tmp_path: Path) -> None:
     lint()
     path = stored(tmp_path, "verdicts")
-    head, numbers, lines = read_sections(path)
+    _, (head, numbers, lines) = read_sections(path)
     entries = [json.loads(line) for line in lines.split(b"\n")]
     for number, entry in enumerate(entries):
         entry[-1] = entry[-1][:2] if number else [[1], 2, 3, 4, 5, 6, 7]

@@ -1,0 +1,276 @@
+"""Runs that are repeated as a whole: the same report as a new run's, and never a stale one."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from h2dlint.engine import batch
+from h2dlint.engine import cache as caching
+from h2dlint.engine import whole as wholes
+from h2dlint.engine.config import load_settings
+from h2dlint.engine.errors import ConfigError
+from h2dlint.engine.files import discover
+from h2dlint.engine.results import Report
+from h2dlint.engine.runner import lint_files, lint_source
+from h2dlint.engine.settings import Settings
+from h2dlint.engine.whole import WholeRun, command
+
+MAIN = """\
+import torch
+
+from pkg.helper import made
+from pkg.deep.more import other
+
+
+def upload(x: torch.Tensor) -> torch.Tensor:
+    return made(4).to(x.device) + other(3).to(x.device)
+
+
+def _private(x: torch.Tensor, sizes) -> torch.Tensor:
+    return x.new_tensor(sizes)
+
+
+def listed(x: torch.Tensor) -> torch.Tensor:
+    return _private(x, [1, 2])
+"""
+HELPER = "import torch\n\n\ndef made(n: int):\n    return torch.zeros(n)\n"
+ON_DEVICE = HELPER.replace("zeros(n)", "zeros(n, device='cuda')")
+FILES = {
+    "pkg/__init__.py": "",
+    "pkg/main.py": MAIN,
+    "pkg/helper.py": HELPER,
+    "pkg/deep/__init__.py": "",
+    "pkg/deep/more.py": "from pkg.helper import made\n\n\ndef other(n):\n    return made(n)\n",
+    "pkg/deep/plain.py": "import os\n",
+    "tool/use.py": "from pkg.main import upload\n\n\ndef forward(x):\n    return upload(x)\n",
+    "tool/hot.py": "import torch\n\n\ndef forward(xs, d):\n    return torch.tensor([1, 2], device=d)\n",
+}
+
+
+class Runs:
+    """Runs over a project with everything kept, each compared with one that keeps nothing."""
+
+    def __init__(self, top: Path, linted: list[str]) -> None:
+        self.project = top / "project"
+        self.cache = top / "cache"
+        self.linted = linted
+        for name, text in FILES.items():
+            self.write(name, text)
+        self.write("pyproject.toml", "[tool.h2dlint]\n")
+        (self.project / ".git").mkdir()
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.project / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def settings(self, **more: object) -> Settings:
+        told = {"cold": True, "min-confidence": "low", **more}
+        return load_settings(["."], self.project, None, False, told)
+
+    def __call__(self, *paths: str, **more: object) -> str:
+        """Which of the ways a run took: ``whole``, ``part`` or ``all``."""
+        settings = self.settings(**more)
+        asked = paths or (".",)
+        whole = WholeRun(
+            self.cache,
+            command(settings, (asked, sorted(more))),
+            settings.nested.read,
+            self.project,  # type: ignore[union-attr]
+        )
+        self.linted.clear()
+        report = whole.report()
+        way = "whole"
+        if report is None:
+            found = whole.part.found if whole.part is not None else discover(asked, settings, self.project)
+            report = lint_files(found, settings, cache=self.cache, whole=whole)
+            way = "part" if whole.part is not None and whole.part.used else "all"
+        self.last = list(self.linted)
+        assert report == self.anew(*paths, **more)
+        return way
+
+    def anew(self, *paths: str, **more: object) -> Report:
+        settings = self.settings(**more)
+        return lint_files(discover(paths or (".",), settings, self.project), settings)
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
+    linted: list[str] = []
+
+    def noted(path: str, *args: object, **more: object) -> object:
+        linted.append(path)
+        return lint_source(path, *args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("h2dlint.engine.batch.lint_source", noted)
+    monkeypatch.setattr(wholes, "FEWEST", 1)
+    monkeypatch.setattr(batch, "FEW", 0)
+    # Files here are younger than any run.
+    monkeypatch.setattr(caching, "SETTLED", -3_600_000_000_000)
+    monkeypatch.setattr(wholes, "SETTLED", -3_600_000_000_000)
+    yield Runs(tmp_path, linted)
+
+
+def test_a_run_that_sees_the_same_is_repeated(runs: Runs) -> None:
+    assert runs() == "all"
+    assert runs.anew().findings
+    assert runs() == "whole"
+    assert runs.last == []
+
+
+def test_one_changed_file_is_linted_alone(runs: Runs) -> None:
+    runs()
+    runs.write("pkg/deep/plain.py", "import os\n\n")
+    assert (runs(), runs.last) == ("part", ["pkg/deep/plain.py"])
+    assert runs() == "whole"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [HELPER + "# said\n", HELPER.replace("(n)\n", "(n)  # said\n"), HELPER.replace("\n\n\n", "\n# said\n\n", 1)],
+)
+def test_a_comment_in_a_helper_lints_the_helper_alone(runs: Runs, text: str) -> None:
+    runs()
+    runs.write("pkg/helper.py", text)
+    assert (runs(), runs.last) == ("part", ["pkg/helper.py"])
+    assert runs() == "whole"
+
+
+def test_what_depends_on_a_changed_file_is_linted_again(runs: Runs) -> None:
+    placed = HELPER.replace("(n)\n", "(n, device='cpu:0')\n")
+    runs.write("pkg/helper.py", placed)
+    runs()
+    runs.write("pkg/helper.py", placed.replace("cpu", "cuda"))
+    assert runs() == "part"
+    assert {"pkg/helper.py", "pkg/main.py"} <= set(runs.last)
+    assert runs() == "whole"
+
+
+def test_what_calls_a_function_elsewhere_counts(runs: Runs) -> None:
+    runs()
+    runs.write("tool/use.py", "from pkg.main import upload\n\n\ndef __init__(x):\n    return upload(x)\n")
+    assert runs() == "all"
+    assert runs() == "whole"
+
+
+def change_time(path: Path, text: str) -> None:
+    """Another text of the same length, written at the same time as far as the file says."""
+    was = path.stat()
+    assert len(text) == was.st_size
+    path.write_text(text)
+    os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))
+
+
+EDITS: dict[str, Callable[[Runs], object]] = {
+    "same size and time": lambda r: change_time(
+        r.project / "pkg/helper.py", HELPER.replace("torch.zeros(n)", "str_of.zeros(n)"[:14])
+    ),
+    "helper": lambda r: r.write("pkg/helper.py", ON_DEVICE),
+    "new module hides another": lambda r: r.write("pkg/helper/__init__.py", ON_DEVICE),
+    "new file": lambda r: r.write("pkg/fresh.py", r.project.joinpath("pkg/main.py").read_text()),
+    "deleted helper": lambda r: (r.project / "pkg/helper.py").unlink(),
+    "deleted file": lambda r: (r.project / "tool/hot.py").unlink(),
+    "renamed": lambda r: (r.project / "pkg/helper.py").rename(r.project / "pkg/helpers.py"),
+    "two exchanged": lambda r: (
+        (r.project / "tool/hot.py").rename(r.project / "x"),
+        (r.project / "tool/use.py").rename(r.project / "tool/hot.py"),
+        (r.project / "x").rename(r.project / "tool/use.py"),
+    ),
+    "configuration": lambda r: r.write("pyproject.toml", '[tool.h2dlint]\nignore = ["HTD2"]\n'),
+    "configuration below": lambda r: r.write("pkg/h2dlint.toml", 'ignore = ["HTD2"]\n'),
+    "ignored": lambda r: r.write(".gitignore", "main.py\n"),
+    "ignored below": lambda r: r.write("pkg/.gitignore", "main.py\n"),
+    "ignored by the repository": lambda r: r.write(".git/info/exclude", "main.py\n"),
+    "a repository below": lambda r: r.write("pkg/.git/info/exclude", "main.py\n"),
+    "no package": lambda r: (r.project / "pkg/__init__.py").unlink(),
+    "broken": lambda r: r.write("pkg/main.py", "def f(:\n"),
+    "no text": lambda r: (r.project / "pkg/helper.py").write_bytes(b"\xff\xfe\x00"),
+    "a folder in its place": lambda r: (
+        (r.project / "pkg/helper.py").unlink(),
+        r.write("pkg/helper.py/more.py", ON_DEVICE),
+    ),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
+def test_an_edit_is_seen(runs: Runs, edit: Callable[[Runs], object]) -> None:
+    runs()
+    assert runs() == "whole"
+    before = runs.anew()
+    edit(runs)
+    runs()
+    runs()
+    assert runs() == "whole"
+    assert runs.anew() is not before
+
+
+def test_a_link_that_leads_elsewhere_is_seen(runs: Runs, tmp_path: Path) -> None:
+    runs.write("pkg/on.txt", ON_DEVICE)
+    helper = runs.project / "pkg/helper.py"
+    helper.rename(runs.project / "pkg/off.txt")
+    helper.symlink_to("off.txt")
+    runs()
+    assert runs() == "whole"
+    helper.unlink()
+    helper.symlink_to("on.txt")
+    assert runs() != "whole"
+    (runs.project / "pkg/on.txt").write_text(HELPER)
+    assert runs() != "whole"
+
+
+def test_a_configuration_that_is_extended_counts(runs: Runs, tmp_path: Path) -> None:
+    base = tmp_path / "base.toml"
+    base.write_text('ignore = ["HTD1"]\n')
+    runs.write("pkg/h2dlint.toml", 'extend = "../../base.toml"\n')
+    runs()
+    assert runs() == "whole"
+    base.write_text('ignore = ["HTD2"]\n')
+    assert runs() != "whole"
+
+
+def test_young_files_are_read_again(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Times do not vouch for a file that was written just before the run."""
+    runs()
+    monkeypatch.setattr(wholes, "SETTLED", 3_600_000_000_000)
+    monkeypatch.setattr(caching, "SETTLED", 3_600_000_000_000)
+    helper = runs.write("pkg/helper.py", HELPER + "#\n")
+    assert runs() == "part"
+    sign = wholes.signature(str(helper))
+    helper.write_text(ON_DEVICE + "#\n")
+    monkeypatch.setattr(wholes, "signature", lambda path: sign if path == str(helper) else _signature(path))
+    assert runs() != "whole"
+
+
+_signature = wholes.signature
+
+
+def test_other_commands_and_versions_are_other_runs(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs()
+    assert runs("pkg") == "all"
+    assert runs("pkg") == runs() == "whole"
+    assert runs(ignore=["HTD1"]) == "all"
+    monkeypatch.setattr(wholes, "version", lambda: "another")
+    assert runs() == "all"
+
+
+def test_few_runs_are_kept(runs: Runs) -> None:
+    for number in range(wholes.KEPT + 3):
+        runs(**{"extend-exclude": [f"x{number}"]})
+    assert len(list(runs.cache.glob("run-*"))) <= wholes.KEPT
+
+
+@pytest.mark.parametrize("damage", [b"", b"[]", b"{}", b"\xff"])
+def test_damaged_runs_are_ignored(runs: Runs, damage: bytes) -> None:
+    runs()
+    (path,) = runs.cache.glob("run-*")
+    path.write_bytes(damage)
+    assert runs() == "all"
+    assert runs() == "whole"
