@@ -302,7 +302,7 @@ class Cache:
             if (
                 own is None
                 or own in changed
-                or (changed and not changed.isdisjoint(self._known.needs(location)))
+                or (different and not different.isdisjoint(self._known.needs(location)))
             ):
                 found.add(location)
             elif location in self._roots and self._graphs.moved(self._roots[location]):

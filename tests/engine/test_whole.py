@@ -139,9 +139,10 @@ def test_one_changed_file_is_linted_alone(runs: Runs) -> None:
 )
 def test_a_comment_in_a_helper_lints_the_helper_alone(runs: Runs, text: str) -> None:
     runs()
-    runs.write("pkg/helper.py", text)
-    assert (runs(), runs.last) == ("part", ["pkg/helper.py"])
-    assert runs() == "whole"
+    for more in ("", "\n", "\n\n"):
+        runs.write("pkg/helper.py", text + more)
+        assert (runs(), runs.last) == ("part", ["pkg/helper.py"])
+        assert runs() == "whole"
 
 
 def test_what_depends_on_a_changed_file_is_linted_again(runs: Runs) -> None:
