@@ -251,14 +251,23 @@ def _verdict(
             try:
                 twin = adoption.make_sieve(job, settings, found)[0]
                 sieves = (sieve, twin) if sieve is not None and twin is not None else None
-                return commit_fixes(found, settings, job.commit, progress, said.append, sieves)
+                return commit_fixes(
+                    found, settings, job.commit, progress, said.append, sieves, job.jobs or cores()
+                )
             finally:
                 if not job.quiet:
                     terminal.Output(err=True).write(f"committed {line}\n" for line in said)
         if job.fixing or job.dry:
             from h2dlint.engine.fixing import fix_files
 
-            return fix_files(found, settings, write=job.fixing, progress=progress, sieve=sieve)
+            return fix_files(
+                found,
+                settings,
+                write=job.fixing,
+                progress=progress,
+                sieve=sieve,
+                jobs=job.jobs or cores(),
+            )
         cache = None if job.no_cache else cache_folder(job.cache_dir, settings)
         kept = whole if sieve is None else None
         return lint_files(found, settings, progress, jobs=job.jobs or cores(), cache=cache, whole=kept), ()

@@ -57,10 +57,31 @@ def lint_all(
         folder: where verdicts are kept from run to run; ``None`` keeps none.
         run: where the run as a whole is kept, and what was found for it.
     """
-    return _Batch(files, settings, progress, folder, run).run(jobs)
+    return Batch(files, settings, progress, folder, run).run(jobs)
 
 
-class _Batch:
+def shared_by(sizes: Sequence[int], jobs: int) -> int:
+    """How many processes are to share work on files; one where it is not worth it, or cannot be.
+
+    Args:
+        sizes: of the files, in bytes.
+        jobs: processes at most.
+    """
+    workers = min(jobs, sum(sizes) // pool.LEAST_BYTES + 1, len(sizes))
+    return workers if workers > 1 and pool.can_fork() else 1
+
+
+class Batch:
+    """Work on many files.
+
+    Args:
+        files: to be looked at.
+        settings: of the run; a file that has settings of its own keeps them.
+        progress: called with the number of files done and the number of all.
+        folder: where verdicts are kept from run to run; ``None`` keeps none.
+        run: where the run as a whole is kept, and what was found for it.
+    """
+
     def __init__(
         self,
         files: Sequence[SourceFile],
@@ -81,6 +102,7 @@ class _Batch:
         self._looked: dict[str, bool] = {}
 
     def run(self, jobs: int) -> list[FileResult]:
+        """Verdicts on the files, in their order."""
         plain = self._without_cache()
         if plain is not None:
             return plain
@@ -106,7 +128,7 @@ class _Batch:
             # Told with the first of the others: a progress bar is a thread, which must not be there at a fork.
             self._done = len(known)
         todo = [file for number, file in enumerate(self._files) if number not in known]
-        fresh = self._lint(todo, jobs)
+        fresh = self.each(todo, jobs, self._one)
         if self._cache is not None and todo:
             self._save(todo, fresh, {str(self._files[n].location) for n in known if n not in untouched})
         results = iter([outcome[0] for outcome in fresh])
@@ -143,13 +165,16 @@ class _Batch:
             self._tops[key] = os.fspath(top)
         return self._tops[key]
 
-    def _lint(self, todo: list[SourceFile], jobs: int) -> list[Outcome]:
+    def each(
+        self, todo: Sequence[SourceFile], jobs: int, work: Callable[[SourceFile], Result]
+    ) -> list[Result]:
+        """Have something done to each file, by several processes where that is worth it; in the order of the files."""
         sizes = [_size(file) for file in todo]
-        workers = min(jobs, sum(sizes) // pool.LEAST_BYTES + 1, len(todo))
-        if workers < 2 or not pool.can_fork():
+        workers = shared_by(sizes, jobs)
+        if workers < 2:
             done = []
             for file in todo:
-                done.append(self._one(file))
+                done.append(work(file))
                 self._tell(1)
             return done
         import h2dlint.rules.visitor  # noqa: F401  (once, and not by each worker)
@@ -162,8 +187,8 @@ class _Batch:
         for top, entry_points in sorted(set(tops)):
             if tops.count((top, entry_points)) >= MANY:
                 root = os.path.normpath(top)
-                self._projects.project.calls(root, entry_points, partial(self._scans, root, workers))
-        return self._share(todo, sizes, self._one, workers, self._tell)
+                self.projects.project.calls(root, entry_points, partial(self._scans, root, workers))
+        return self._share(todo, sizes, work, workers, self._tell)
 
     def _share(
         self,
@@ -182,14 +207,15 @@ class _Batch:
 
     def _scans(self, root: str, workers: int) -> list[File]:
         """A cheap look at each file of a project, by several processes."""
-        projects = self._projects
+        projects = self.projects
         paths = projects.paths(root)
         sizes = [_bytes(path) for path in paths]
         found = self._share(paths, sizes, lambda path: projects.scan(path, root), workers, lambda more: None)
         return [file for file in found if file is not None]
 
     @cached_property
-    def _projects(self) -> Projects:
+    def projects(self) -> Projects:
+        """The modules that the run looks into."""
         from h2dlint.engine.modules import Projects
 
         return self._graphs.projects if self._cache is not None else Projects()
@@ -201,8 +227,8 @@ class _Batch:
         if isinstance(data, FileError):
             return FileResult(file.path, errors=(data,)), None, (), []
         settings = file.settings or self._settings
-        result = lint_source(file.path, data, settings, location=file.location, projects=self._projects)
-        project, place = self._projects.project, os.path.normpath(location)
+        result = lint_source(file.path, data, settings, location=file.location, projects=self.projects)
+        project, place = self.projects.project, os.path.normpath(location)
         needs = tuple(sorted(project.dependencies(place))) if sign is not None else ()
         if sign is None:
             return result, None, (), []

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
-import shutil
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,7 +12,6 @@ from h2dlint.engine import batch
 from h2dlint.engine import cache as caching
 from h2dlint.engine import whole as wholes
 from h2dlint.engine.config import load_settings
-from h2dlint.engine.errors import ConfigError
 from h2dlint.engine.files import discover
 from h2dlint.engine.results import Report
 from h2dlint.engine.runner import lint_files, lint_source
@@ -135,7 +131,11 @@ def test_one_changed_file_is_linted_alone(runs: Runs) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [HELPER + "# said\n", HELPER.replace("(n)\n", "(n)  # said\n"), HELPER.replace("\n\n\n", "\n# said\n\n", 1)],
+    [
+        HELPER + "# said\n",
+        HELPER.replace("(n)\n", "(n)  # said\n"),
+        HELPER.replace("\n\n\n", "\n# said\n\n", 1),
+    ],
 )
 def test_a_comment_in_a_helper_lints_the_helper_alone(runs: Runs, text: str) -> None:
     runs()
