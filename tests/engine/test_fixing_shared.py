@@ -43,7 +43,8 @@ report, outcomes = fix_files(
 )
 assert told[-1][0] == told[-1][1], told
 changed = [[o.path, o.before.decode(), o.after.decode()] for o in outcomes if o.changed]
-print(json.dumps([len(forks), repr(report), changed, [[o.path, dict(o.applied), o.held_back_unsafe] for o in outcomes], written]))
+counts = [[o.path, dict(o.applied), o.held_back_unsafe] for o in outcomes]
+print(json.dumps([len(forks), repr(report), changed, counts, written]))
 """
 
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import random
+import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from h2dlint.engine import batch
+from h2dlint.engine import batch, ledger
 from h2dlint.engine import cache as caching
 from h2dlint.engine import whole as wholes
 from h2dlint.engine.config import load_settings
+from h2dlint.engine.errors import ConfigError
 from h2dlint.engine.files import discover
 from h2dlint.engine.results import Report
 from h2dlint.engine.runner import lint_files, lint_source
@@ -79,8 +84,8 @@ class Runs:
         whole = WholeRun(
             self.cache,
             command(settings, (asked, sorted(more))),
-            settings.nested.read,
-            self.project,  # type: ignore[union-attr]
+            getattr(settings.nested, "read", set()),
+            self.project,
         )
         self.linted.clear()
         report = whole.report()
@@ -177,8 +182,8 @@ EDITS: dict[str, Callable[[Runs], object]] = {
     "helper": lambda r: r.write("pkg/helper.py", ON_DEVICE),
     "new module hides another": lambda r: r.write("pkg/helper/__init__.py", ON_DEVICE),
     "new file": lambda r: r.write("pkg/fresh.py", r.project.joinpath("pkg/main.py").read_text()),
-    "deleted helper": lambda r: (r.project / "pkg/helper.py").unlink(),
-    "deleted file": lambda r: (r.project / "tool/hot.py").unlink(),
+    "deleted helper": lambda r: os.unlink(r.project / "pkg/helper.py"),
+    "deleted file": lambda r: os.unlink(r.project / "tool/hot.py"),
     "renamed": lambda r: (r.project / "pkg/helper.py").rename(r.project / "pkg/helpers.py"),
     "two exchanged": lambda r: (
         (r.project / "tool/hot.py").rename(r.project / "x"),
@@ -191,11 +196,11 @@ EDITS: dict[str, Callable[[Runs], object]] = {
     "ignored below": lambda r: r.write("pkg/.gitignore", "main.py\n"),
     "ignored by the repository": lambda r: r.write(".git/info/exclude", "main.py\n"),
     "a repository below": lambda r: r.write("pkg/.git/info/exclude", "main.py\n"),
-    "no package": lambda r: (r.project / "pkg/__init__.py").unlink(),
+    "no package": lambda r: os.unlink(r.project / "pkg/__init__.py"),
     "broken": lambda r: r.write("pkg/main.py", "def f(:\n"),
     "no text": lambda r: (r.project / "pkg/helper.py").write_bytes(b"\xff\xfe\x00"),
     "a folder in its place": lambda r: (
-        (r.project / "pkg/helper.py").unlink(),
+        shutil.move(r.project / "pkg/helper.py", r.project / "helper.txt"),
         r.write("pkg/helper.py/more.py", ON_DEVICE),
     ),
 }
@@ -244,13 +249,13 @@ def test_young_files_are_read_again(runs: Runs, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(caching, "SETTLED", 3_600_000_000_000)
     helper = runs.write("pkg/helper.py", HELPER + "#\n")
     assert runs() == "part"
-    sign = wholes.signature(str(helper))
+    sign = ledger.signature(str(helper))
     helper.write_text(ON_DEVICE + "#\n")
     monkeypatch.setattr(wholes, "signature", lambda path: sign if path == str(helper) else _signature(path))
     assert runs() != "whole"
 
 
-_signature = wholes.signature
+_signature = ledger.signature
 
 
 def test_other_commands_and_versions_are_other_runs(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,6 +265,115 @@ def test_other_commands_and_versions_are_other_runs(runs: Runs, monkeypatch: pyt
     assert runs(ignore=["HTD1"]) == "all"
     monkeypatch.setattr(wholes, "version", lambda: "another")
     assert runs() == "all"
+
+
+VARIANTS = [
+    HELPER,
+    HELPER + "# said\n",
+    HELPER.replace("import torch\n", "import torch  # said\n"),
+    "# said\n" + HELPER,
+    ON_DEVICE,
+    HELPER.replace("(n)\n", "(n, device='cpu:0')\n"),
+    HELPER.replace("(n)\n", "(n, device='hip:0')\n"),
+    MAIN,
+    MAIN.replace("made(4)", "made(5)"),
+    MAIN.replace("from pkg.helper", "from helper"),
+    MAIN.replace("def upload", "def __init__"),
+    MAIN.replace("_private", "_hidden"),
+    "from pkg.helper import made\n\n\ndef other(n):\n    return made(n)\n",
+    "from .helper import *\nfrom pkg.deep.more import other\n",
+    "from pkg.main import upload\n\n\ndef step(x):\n    for y in x:\n        upload(y)\n",
+    "_private = 1\n",
+    "",
+    "def f(:\n",
+]
+NAMES = [
+    *FILES,
+    "helper.py",
+    "pkg/helper/__init__.py",
+    "pkg/deep/helper.py",
+    "torch.py",
+    "src/pkg/helper.py",
+    "setup.py",
+]
+CONFIGURATIONS = [
+    "",
+    'ignore = ["HTD2"]\n',
+    'entry-points = ["listed"]\n',
+    "follow-imports = false\n",
+    "cold = false\n",
+]
+
+
+def one_edit(runs: Runs, chance: random.Random) -> None:
+    """Do something to the project that an editor, git or a person might."""
+    project = runs.project
+    path = project / chance.choice(NAMES)
+    there = [each for each in project.rglob("*.py") if each.is_file()]
+    # Most edits are small.
+    kind = chance.choice([0, 1, 4, 5, 6, 6, 7, 7, 7, 7, 7, 8, 8, 9, 10, 11])
+    try:
+        if kind < 4:
+            runs.write(str(path.relative_to(project)), chance.choice(VARIANTS))
+        elif kind == 4 and there:
+            chance.choice(there).unlink()
+        elif kind == 5 and there:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            chance.choice(there).rename(path)
+        elif kind == 6 and there:
+            # A change that keeps the size and the time of writing.
+            path = chance.choice(there)
+            was = path.stat()
+            swapped = (
+                path.read_text().replace("cpu:0", "cuda0").replace("hip:0", "cpu:0").replace("cuda0", "hip:0")
+            )
+            path.write_text(swapped)
+            os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))
+        elif kind == 7 and there:
+            path = chance.choice(there)
+            path.write_text(path.read_text() + chance.choice(["# said\n", "\n", "x = 1\n"]))
+        elif kind == 8 and there:
+            # As an editor saves.
+            path = chance.choice(there)
+            beside = path.with_suffix(".tmp")
+            beside.write_text(chance.choice(VARIANTS))
+            beside.replace(path)
+        elif kind == 9:
+            folder = chance.choice(["", "pkg/", "pkg/deep/"])
+            runs.write(f"{folder}h2dlint.toml", chance.choice(CONFIGURATIONS))
+        elif kind == 10:
+            folder = chance.choice(["", "pkg/", "pkg/deep/", ".git/info/"])
+            name = "exclude" if folder.startswith(".git") else ".gitignore"
+            runs.write(folder + name, chance.choice(["", "main.py\n", "helper*\n", "deep/\n"]))
+        elif kind == 11:
+            place = project / chance.choice(["pkg/deep", "pkg/helper", "tool", "src"])
+            if place.exists():
+                shutil.move(place, project / "aside")
+                shutil.rmtree(project / "aside") if chance.random() < 0.3 else shutil.move(
+                    project / "aside", place
+                )
+    except (FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError, shutil.Error):
+        return
+
+
+@pytest.mark.parametrize("seed", [int(os.environ.get("H2DLINT_SEED", "1"))])
+def test_after_any_edits_the_report_is_that_of_a_new_run(
+    runs: Runs, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``H2DLINT_STEPS`` makes it a long test."""
+    chance = random.Random(seed)
+    ways: Counter[str] = Counter()
+    for _ in range(int(os.environ.get("H2DLINT_STEPS", "60"))):
+        for _ in range(chance.choice([0, 0, 1, 1, 1, 3])):
+            one_edit(runs, chance)
+        settled = chance.choice([-3_600_000_000_000] * 4 + [3_000_000_000])
+        monkeypatch.setattr(caching, "SETTLED", settled)
+        monkeypatch.setattr(wholes, "SETTLED", settled)
+        paths = chance.choice([(), (), (), ("pkg",), ("pkg/deep", "tool"), ("pkg/main.py",)])
+        if all((runs.project / path).exists() for path in paths):
+            with suppress(ConfigError):
+                ways[runs(*paths, **chance.choice([{}, {}, {"ignore": ["HTD1"]}]))] += 1
+    assert len(ways) == 3, ways
 
 
 def test_few_runs_are_kept(runs: Runs) -> None:
