@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from h2dlint.engine import pool
 from h2dlint.engine.cache import Cache, version
 from h2dlint.engine.files import Discovery, SourceFile
-from h2dlint.engine.graphs import Graphs, questions
+from h2dlint.engine.graphs import Graphs, Held, questions
 from h2dlint.engine.grounds import Verdict
 from h2dlint.engine.ledger import Ledger, Seen, digest, signature
 from h2dlint.engine.packing import unpack
@@ -22,6 +22,7 @@ from h2dlint.engine.settings import Settings
 from h2dlint.model import FileError
 
 if TYPE_CHECKING:
+    from h2dlint.analysis.reach import Told
     from h2dlint.analysis.scan import File
     from h2dlint.engine.modules import Projects
     from h2dlint.engine.whole import WholeRun
@@ -187,8 +188,29 @@ class Batch:
         for top, entry_points in sorted(set(tops)):
             if tops.count((top, entry_points)) >= MANY:
                 root = os.path.normpath(top)
-                self.projects.project.calls(root, entry_points, partial(self._scans, root, workers))
+                self._make_graph(root, entry_points, workers)
         return self._share(todo, sizes, work, workers, self._tell)
+
+    def _make_graph(self, root: str, entry_points: tuple[str, ...], workers: int) -> None:
+        """Have the call graph of a project made before the work is shared.
+
+        It is made by a process of its own: what it takes to make it would else be in the memory of each worker.
+        """
+        shelf, project = self._held, self.projects.project
+
+        def make() -> tuple[Told, Ledger | None]:
+            graph = project.calls(root, entry_points, partial(self._scans, root, workers))
+            return graph.told, self._ledger
+
+        made = pool.apart(make) if shelf.find(root, entry_points) is None else None
+        if made is not None:
+            from h2dlint.analysis.reach import CallGraph
+
+            told, ledger = made
+            if self._ledger is not None and ledger is not None:
+                self._ledger.add(ledger)
+            shelf.hold(root, entry_points, CallGraph.remembered(told))
+        project.calls(root, entry_points, partial(self._scans, root, workers))
 
     def _share(
         self,
@@ -218,7 +240,11 @@ class Batch:
         """The modules that the run looks into."""
         from h2dlint.engine.modules import Projects
 
-        return self._graphs.projects if self._cache is not None else Projects()
+        return self._graphs.projects if self._cache is not None else Projects(None, self._held)
+
+    @cached_property
+    def _held(self) -> Held:
+        return self._graphs if self._cache is not None else Held()
 
     def _one(self, file: SourceFile) -> Outcome:
         location = str(file.location)

@@ -22,7 +22,25 @@ if TYPE_CHECKING:
     from h2dlint.engine.modules import Projects
 
 
-class Graphs:
+class Held:
+    """Call graphs that were made by another process."""
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[str, tuple[str, ...]], CallGraph] = {}
+
+    def hold(self, root: str, entry_points: tuple[str, ...], graph: CallGraph) -> None:
+        """Have a graph found from now on."""
+        self._held[root, entry_points] = graph
+
+    def find(self, root: str, entry_points: tuple[str, ...]) -> CallGraph | None:
+        """The graph of a project, if it is held."""
+        return self._held.get((root, entry_points))
+
+    def keep(self, root: str, entry_points: tuple[str, ...], graph: CallGraph) -> None:
+        """Nothing is kept from run to run."""
+
+
+class Graphs(Held):
     """The call graphs of now and those of the cache.
 
     Args:
@@ -32,6 +50,7 @@ class Graphs:
     """
 
     def __init__(self, folder: Path, version: str, ledger: Ledger) -> None:
+        super().__init__()
         self._folder = folder
         self._version = version
         self._ledger = ledger
@@ -115,6 +134,9 @@ class Graphs:
 
     def find(self, root: str, entry_points: tuple[str, ...]) -> CallGraph | None:
         """The graph of the files that are there now."""
+        held = super().find(root, entry_points)
+        if held is not None:
+            return held
         try:
             read = read_checked(self._path(root, entry_points))
             if read["looks"] != self.digest(root) or not still_there(read["places"]):

@@ -79,8 +79,8 @@ def test_several_processes_do_what_one_does(tmp_path: Path, write: bool) -> None
     assert forks == 0
     assert expected[1] and bool(expected[3]) == write
     forks, *found = fixed(two, 2, write)
-    # Two that look at every file of the project, and two that fix.
-    assert forks == 4
+    # One that makes the call graph, and two that fix.
+    assert forks == 3
     assert found == expected
     texts = [{p.relative_to(top): p.read_bytes() for p in top.rglob("*.py")} for top in (one, two)]
     assert texts[0] == texts[1]
