@@ -38,7 +38,7 @@ from h2dlint.engine.visible import visible
 from h2dlint.model import ErrorKind
 
 FOLDER = ".h2dlint_cache"
-FORMAT = 5
+FORMAT = 6
 LIBRARIES = ("libcst", "pathspec")
 """What else decides on findings and fixes, and on which files are looked at."""
 SETTLED = 3_000_000_000

@@ -6,6 +6,7 @@ and its answers are. Elsewhere it is made anew and asked again.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -13,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from h2dlint.engine.ledger import Ledger, digest
 from h2dlint.engine.places import grouped, still_there
-from h2dlint.engine.storing import read_checked, write_checked
-from h2dlint.model import Context
+from h2dlint.engine.storing import read_sections, write_sections
 
 if TYPE_CHECKING:
     from h2dlint.analysis.project import Answer, Project
@@ -138,17 +138,15 @@ class Graphs(Held):
         if held is not None:
             return held
         try:
-            read = read_checked(self._path(root, entry_points))
+            first, lines, hidden = read_sections(self._path(root, entry_points))[1]
+            read = json.loads(first)
             if read["looks"] != self.digest(root) or not still_there(read["places"]):
                 return None
-            paths = read["paths"]
-            verdicts = {
-                (paths[file], name): (Context(context), why) for file, name, context, why in read["verdicts"]
-            }
-            hidden = {name: paths[file] if file >= 0 else "" for name, file in read["hidden"].items()}
             from h2dlint.analysis.reach import CallGraph
+            from h2dlint.engine.answers import Hidden, Verdicts
 
-            return CallGraph.remembered((verdicts, hidden, frozenset(paths)))
+            paths: list[str] = read["paths"]
+            return CallGraph.remembered((Verdicts(paths, lines), Hidden(paths, hidden), frozenset(paths)))
         except (OSError, ValueError, LookupError, TypeError, RecursionError, AttributeError):
             return None
 
@@ -156,21 +154,21 @@ class Graphs(Held):
         """Keep a graph."""
         verdicts, hidden, files = graph.told
         paths = sorted(files)
-        number = {path: index for index, path in enumerate(paths)}
         looks = digest(
             repr([(path, self._ledger.scans.get(path)) for path in paths]).encode("utf-8", "surrogatepass")
         )
         if looks != self.digest(root):
             # A file that cannot be read, or one that changed meanwhile.
             return
+        from h2dlint.engine.answers import Hidden, Verdicts
+
         told = {
             "looks": looks,
             "places": {"files": grouped(self._ledger.files), "marks": grouped(self._ledger.marks)},
             "paths": paths,
-            "verdicts": [[number[path], name, c.value, why] for (path, name), (c, why) in verdicts.items()],
-            "hidden": {name: number.get(path, -1) for name, path in hidden.items()},
         }
-        write_checked(self._path(root, entry_points), told)
+        sections = Verdicts.packed(verdicts, paths), Hidden.packed(hidden, paths)
+        write_sections(self._path(root, entry_points), told, *sections)
 
 
 def plain(answer: Answer) -> bool | list[str] | None:
