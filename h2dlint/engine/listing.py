@@ -12,7 +12,8 @@ MAX_FILES = 20_000
 
 MARKS = ("pyproject.toml", ".git", "setup.py", "setup.cfg", "h2dlint.toml", ".h2dlint.toml")
 """What stands at the top of a project."""
-_OURS = (".h2dlint_cache", ".writing-", "verdicts-", "graph-", "run-")
+OURS = ".h2dlint_cache"
+_LOOKED_FOR = (".py", ".pyw", ".ipynb", ".gitignore")
 _SKIPPED = frozenset(
     {"__pycache__", "node_modules", "site-packages", "dist-packages", "venv", "build", "dist"}
 )
@@ -23,7 +24,7 @@ class Folder(NamedTuple):
 
     Args:
         sign: as it was just before.
-        names: a digest of the names in it, and of which are folders or symbolic links.
+        names: a digest of the names in it that a run may look for, and of which are folders or symbolic links.
     """
 
     sign: Signature | None
@@ -39,11 +40,13 @@ def look(folder: str) -> tuple[Folder, list[os.DirEntry[str]]]:
     sign = signature(folder)
     with os.scandir(folder) as entries:
         listing = list(entries)
-    # What we write ourselves does not count.
+    # What we write ourselves does not count, nor what nobody looks for.
     kinds = [
         (entry.name, entry.is_symlink(), entry.is_dir(follow_symlinks=False))
         for entry in listing
-        if entry.name.endswith(".py") or not entry.name.startswith(_OURS)
+        if entry.name.endswith(_LOOKED_FOR)
+        or entry.name in MARKS
+        or ((entry.is_symlink() or entry.is_dir()) and entry.name != OURS)
     ]
     return Folder(sign, digest(repr(sorted(kinds)).encode("utf-8", "surrogatepass"))), listing
 

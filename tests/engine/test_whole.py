@@ -134,6 +134,17 @@ def test_one_changed_file_is_linted_alone(runs: Runs) -> None:
     assert runs() == "whole"
 
 
+def test_files_that_nobody_looks_for_do_not_count(runs: Runs) -> None:
+    runs()
+    runs.write("pkg/notes.txt", "said")
+    assert runs() == "whole"
+    # As an editor saves.
+    runs.write("pkg/helper.tmp", HELPER).replace(runs.project / "pkg/helper.py")
+    assert runs() == "whole"
+    runs.write("pkg/helper.tmp", HELPER + "#\n").replace(runs.project / "pkg/helper.py")
+    assert (runs(), runs.last) == ("part", ["pkg/helper.py"])
+
+
 @pytest.mark.parametrize(
     "text",
     [
