@@ -27,7 +27,7 @@ Notes = TypeVar("Notes")
 
 LEAST_BYTES = 1_500_000
 """Of source text; below that a second process costs more than it saves."""
-LARGE = 200 * 1024 * 1024
+LARGE = 160 * 1024 * 1024
 """Bytes in memory from which on a worker hands over."""
 ROOM = 100 * 1024 * 1024
 """Bytes that each one may add in any case."""
@@ -35,7 +35,7 @@ HANDED_OVER = -1
 """In place of the number of a piece: the notes of a worker that goes before the work is done."""
 _AGAIN = 77
 """The exit status of a worker that hands over."""
-PIECES = 12
+PIECES = 24
 """Work items for each worker: few, so that what one learns of a module serves its neighbours."""
 
 
