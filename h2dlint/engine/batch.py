@@ -221,10 +221,12 @@ class Batch:
         tell: Callable[[int], None],
     ) -> list[Result]:
         """Have work done by several processes, and take over what they wrote down."""
-        results, ledgers = pool.run(items, sizes, work, workers, tell, lambda: self._ledger)
-        for ledger in ledgers:
-            if self._ledger is not None and ledger is not None and ledger is not self._ledger:
-                self._ledger.add(ledger)
+        ours = self._ledger
+        if ours is None:
+            return pool.run(items, sizes, work, workers, tell, lambda: None)[0]
+        ours.mark()
+        results, _ = pool.run(items, sizes, work, workers, tell, ours.news, ours.add)
+        ours.before = None
         return results
 
     def _scans(self, root: str, workers: int) -> list[File]:

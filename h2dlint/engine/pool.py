@@ -77,6 +77,7 @@ def run(
     workers: int,
     done: Callable[[int], None],
     finish: Callable[[], Notes],
+    take: Callable[[Notes], object] | None = None,
 ) -> tuple[list[Result], list[Notes]]:
     """``work`` for every item, by several processes; the results in the order of the items.
 
@@ -87,14 +88,15 @@ def run(
         workers: how many.
         done: told of how many more items are done.
         finish: called by each worker at its end, and by this process.
+        take: given what ``finish`` gave in each worker as it comes, so that nothing of it is held.
 
     Returns:
-        The results, and what ``finish`` gave in each process.
+        The results, and what ``finish`` gave in each process unless it was taken.
     """
     todo = pieces(sizes, workers)
     results: dict[int, list[Result]] = {}
     notes: list[Notes] = []
-    for number, found in _shared(items, todo, work, min(workers, len(todo)), finish, notes):
+    for number, found in _shared(items, todo, work, min(workers, len(todo)), finish, take or notes.append):
         results[number] = found
         done(len(found))
     for number, piece in enumerate(todo):
@@ -103,7 +105,8 @@ def run(
             for index in piece:
                 results[number].append(work(items[index]))
                 done(1)
-    notes.append(finish())
+    if take is None:
+        notes.append(finish())
     return [result for number in range(len(todo)) for result in results[number]], notes
 
 
@@ -113,7 +116,7 @@ def _shared(
     work: Callable[[Item], Result],
     workers: int,
     finish: Callable[[], Notes],
-    notes: list[Notes],
+    take: Callable[[Notes], object],
 ) -> Iterator[tuple[int, list[Result]]]:
     """Pieces with their results as they come in; those of a worker that dies never do."""
     from multiprocessing.connection import wait
@@ -142,10 +145,10 @@ def _shared(
                     busy.discard(link)
                     continue
                 if number == HANDED_OVER:
-                    notes.append(found)
+                    take(found)
                     continue
                 if number is None:
-                    notes.append(found)
+                    take(found)
                     busy.discard(link)
                     continue
                 _hand_out(link, waiting, ends[link] % 2)
@@ -264,7 +267,8 @@ def apart(work: Callable[[], Result]) -> Result | None:
         What it gave, which is pickled; ``None`` where it came to nothing.
     """
     found: list[list[Result]] = [
-        results for _, results in _shared([0], [range(1)], lambda item: work(), 1, lambda: None, [])
+        results
+        for _, results in _shared([0], [range(1)], lambda item: work(), 1, lambda: None, lambda note: None)
     ]
     return found[0][0] if found else None
 
