@@ -68,6 +68,7 @@ def commit_fixes(
     progress: Callable[[int, int], None] | None,
     say: Callable[[str], None],
     sieves: tuple[Sieve, Sieve] | None = None,
+    jobs: int = 1,
 ) -> tuple[Report, tuple[FixOutcome, ...]]:
     """Fix files and commit what changed.
 
@@ -78,6 +79,7 @@ def commit_fixes(
         progress: as ``fix_files`` takes it.
         say: is told of each commit.
         sieves: leave out findings that are not to be fixed: that of the run, and one like it for its own use.
+        jobs: processes to share the work, at most.
 
     Returns:
         What ``fix_files`` returns.
@@ -89,7 +91,7 @@ def commit_fixes(
     sieve = None
     if sieves is not None:
         sieve = _Remembering(sieves[1].baseline, sieves[1].changes, sieves[0])
-    report, outcomes = fix_files(found, settings, write=False, progress=progress, sieve=sieve)
+    report, outcomes = fix_files(found, settings, write=False, progress=progress, sieve=sieve, jobs=jobs)
     changed = [outcome for outcome in outcomes if outcome.changed]
     places = {file.path: file for file in found.files}
     for outcome in changed:
@@ -103,7 +105,7 @@ def commit_fixes(
     for code in sorted({code for outcome in changed for code in outcome.applied}):
         files = tuple(places[outcome.path] for outcome in changed if code in outcome.applied)
         only = _Only(code, installed_rules())
-        _, written = fix_files(files, settings, write=True, rules=only, sieve=sieve)
+        _, written = fix_files(files, settings, write=True, rules=only, sieve=sieve, jobs=jobs)
         _commit(git, written, places, say, "")
     # What only shows once fixes of several rules are applied together.
     rest = tuple(
@@ -112,7 +114,7 @@ def commit_fixes(
         if places[outcome.path].location.read_bytes() != outcome.after
     )
     if rest:
-        _, written = fix_files(rest, settings, write=True, sieve=sieve)
+        _, written = fix_files(rest, settings, write=True, sieve=sieve, jobs=jobs)
         _commit(git, written, places, say, " (what the other commits left)")
     return report, outcomes
 

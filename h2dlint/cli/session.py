@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import os
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -36,6 +37,7 @@ from h2dlint.syntax.source import DecodeError, SourceText, read_source
 
 if TYPE_CHECKING:
     from h2dlint.engine.fixing import FixOutcome
+    from h2dlint.engine.whole import WholeRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +128,14 @@ def run(job: Job) -> int:
         from h2dlint.cli.stdin import run_stdin
 
         return run_stdin(job, settings, cwd)
+    whole = _whole(job, settings, cwd)
+    again = whole.report() if whole is not None else None
+    if again is not None:
+        return _tell(job, settings, again, _Places(cwd), begin)
     try:
-        found = discover(job.paths or (".",), settings, cwd)
+        found = whole.part.found if whole is not None and whole.part is not None else None
+        if found is None:
+            found = discover(job.paths or (".",), settings, cwd)
     except ConfigError as error:
         raise Failure(str(error)) from error
     if job.show_files:
@@ -145,7 +153,7 @@ def run(job: Job) -> int:
             if trace is None
             else _settings(replace(job, overrides={**job.overrides, **EVERYTHING}), cwd)
         )
-        report, outcomes = _verdict(job, found, asked, sieve)
+        report, outcomes = _verdict(job, found, asked, sieve, whole)
         if sieve is not None and not (job.fixing or job.dry):
             report = sift_report(report, sieve, places)
     except ConfigError as error:
@@ -160,12 +168,51 @@ def run(job: Job) -> int:
     unreported = None
     if trace is not None:
         report, unreported = traced(report, trace, places, settings)
+    status = _tell(job, settings, report, places, begin, outcomes, unreported)
+    adoption.shrink(job, baselines, cwd)
+    return status
+
+
+def _tell(
+    job: Job,
+    settings: Settings,
+    report: Report,
+    places: Mapping[str, Path],
+    begin: float,
+    outcomes: Iterable[FixOutcome] = (),
+    unreported: Unreported | None = None,
+) -> int:
     if job.verbose:
         explain_run(report, settings, time.monotonic() - begin)
     say_errors(report, quiet=job.quiet)
-    status = deliver(job, settings, report, outcomes, _file_sources(places), traced=unreported)
-    adoption.shrink(job, baselines, cwd)
-    return status
+    return deliver(job, settings, report, outcomes, _file_sources(places), traced=unreported)
+
+
+def _whole(job: Job, settings: Settings, cwd: Path) -> WholeRun | None:
+    """Where the run as a whole is kept: of a plain check of folders, on which nothing else bears."""
+    others = (job.fix, job.dry, job.trace, job.show_files, job.no_cache, job.write_baseline, job.diff_only)
+    if any(others) or job.add_noqa is not None or (settings.baseline and not job.no_baseline):
+        return None
+    paths = job.paths or (".",)
+    if not any(os.path.isdir(path) for path in paths):
+        return None
+    from h2dlint.engine.whole import WholeRun, command
+
+    told = (cwd.as_posix(), paths, sorted(job.overrides.items()), str(job.config), job.isolated)
+    read: set[str] = getattr(settings.nested, "read", set())
+    return WholeRun(cache_folder(job.cache_dir, settings), command(settings, told), read, cwd)
+
+
+class _Places(dict[str, Path]):
+    """Where files lie that reports name."""
+
+    def __init__(self, cwd: Path) -> None:
+        super().__init__()
+        self._cwd = cwd
+
+    def __missing__(self, path: str) -> Path:
+        self[path] = self._cwd / path
+        return self[path]
 
 
 def _settings(job: Job, cwd: Path) -> Settings:
@@ -189,7 +236,11 @@ def _reporter(job: Job, settings: Settings) -> type[Reporter]:
 
 
 def _verdict(
-    job: Job, found: Discovery, settings: Settings, sieve: Sieve | None = None
+    job: Job,
+    found: Discovery,
+    settings: Settings,
+    sieve: Sieve | None = None,
+    whole: WholeRun | None = None,
 ) -> tuple[Report, tuple[FixOutcome, ...]]:
     label = "Fixing" if job.fixing else "Checking"
     with ProgressBar(label, enabled=not job.quiet) as progress:
@@ -200,16 +251,26 @@ def _verdict(
             try:
                 twin = adoption.make_sieve(job, settings, found)[0]
                 sieves = (sieve, twin) if sieve is not None and twin is not None else None
-                return commit_fixes(found, settings, job.commit, progress, said.append, sieves)
+                return commit_fixes(
+                    found, settings, job.commit, progress, said.append, sieves, job.jobs or cores()
+                )
             finally:
                 if not job.quiet:
                     terminal.Output(err=True).write(f"committed {line}\n" for line in said)
         if job.fixing or job.dry:
             from h2dlint.engine.fixing import fix_files
 
-            return fix_files(found, settings, write=job.fixing, progress=progress, sieve=sieve)
+            return fix_files(
+                found,
+                settings,
+                write=job.fixing,
+                progress=progress,
+                sieve=sieve,
+                jobs=job.jobs or cores(),
+            )
         cache = None if job.no_cache else cache_folder(job.cache_dir, settings)
-        return lint_files(found, settings, progress, jobs=job.jobs or cores(), cache=cache), ()
+        kept = whole if sieve is None else None
+        return lint_files(found, settings, progress, jobs=job.jobs or cores(), cache=cache, whole=kept), ()
 
 
 def repository_top(folder: Path, settings: Settings) -> Path:

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from h2dlint.engine import pool
-from h2dlint.engine.cache import Cache, Verdict, version
-from h2dlint.engine.files import SourceFile
-from h2dlint.engine.graphs import Graphs, questions
+from h2dlint.engine.cache import Cache, version
+from h2dlint.engine.files import Discovery, SourceFile
+from h2dlint.engine.graphs import Graphs, Held, questions
+from h2dlint.engine.grounds import Verdict
 from h2dlint.engine.ledger import Ledger, Seen, digest, signature
+from h2dlint.engine.packing import unpack
 from h2dlint.engine.results import FileResult
 from h2dlint.engine.runner import lint_source, project_top, read_file
 from h2dlint.engine.screen import NEEDED
@@ -20,8 +22,10 @@ from h2dlint.engine.settings import Settings
 from h2dlint.model import FileError
 
 if TYPE_CHECKING:
+    from h2dlint.analysis.reach import Told
     from h2dlint.analysis.scan import File
     from h2dlint.engine.modules import Projects
+    from h2dlint.engine.whole import WholeRun
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -42,6 +46,7 @@ def lint_all(
     *,
     jobs: int = 1,
     folder: Path | None = None,
+    run: tuple[WholeRun, Discovery] | None = None,
 ) -> list[FileResult]:
     """Verdicts on files, in their order.
 
@@ -51,17 +56,40 @@ def lint_all(
         progress: called with the number of files done and the number of all.
         jobs: processes at most.
         folder: where verdicts are kept from run to run; ``None`` keeps none.
+        run: where the run as a whole is kept, and what was found for it.
     """
-    return _Batch(files, settings, progress, folder).run(jobs)
+    return Batch(files, settings, progress, folder, run).run(jobs)
 
 
-class _Batch:
+def shared_by(sizes: Sequence[int], jobs: int) -> int:
+    """How many processes are to share work on files; one where it is not worth it, or cannot be.
+
+    Args:
+        sizes: of the files, in bytes.
+        jobs: processes at most.
+    """
+    workers = min(jobs, sum(sizes) // pool.LEAST_BYTES + 1, len(sizes))
+    return workers if workers > 1 and pool.can_fork() else 1
+
+
+class Batch:
+    """Work on many files.
+
+    Args:
+        files: to be looked at.
+        settings: of the run; a file that has settings of its own keeps them.
+        progress: called with the number of files done and the number of all.
+        folder: where verdicts are kept from run to run; ``None`` keeps none.
+        run: where the run as a whole is kept, and what was found for it.
+    """
+
     def __init__(
         self,
         files: Sequence[SourceFile],
         settings: Settings,
         progress: Progress | None,
         folder: Path | None,
+        run: tuple[WholeRun, Discovery] | None = None,
     ) -> None:
         self._files = files
         self._settings = settings
@@ -70,30 +98,45 @@ class _Batch:
         self._ledger: Ledger | None = None
         self._cache: Cache | None = None
         self._folder = folder
+        self._whole = run
         self._tops: dict[tuple[Settings, str], str] = {}
         self._looked: dict[str, bool] = {}
 
     def run(self, jobs: int) -> list[FileResult]:
+        """Verdicts on the files, in their order."""
         plain = self._without_cache()
         if plain is not None:
             return plain
         known: dict[int, FileResult] = {}
+        untouched: set[int] = set()
         if self._folder is not None:
             self._ledger = Ledger()
             self._graphs = Graphs(self._folder, version(), self._ledger)
-            self._cache = Cache(self._folder, self._settings, self._graphs)
+            part = self._whole[0].part if self._whole is not None else None
+            self._cache = Cache(self._folder, self._settings, self._graphs, part)
+            stay = self._cache.staying() or ()
             for number, file in enumerate(self._files):
+                if part is not None and str(file.location) in stay:
+                    packed = part.results.get(file.path)
+                    known[number] = FileResult(file.path) if packed is None else unpack(packed, file.path)
+                    untouched.add(number)
+                    continue
                 found = self._cache.find(file, self._top(file))
                 if found is not None:
                     known[number] = found
+            if part is not None:
+                part.fresh = tuple(f.path for n, f in enumerate(self._files) if n not in untouched)
             # Told with the first of the others: a progress bar is a thread, which must not be there at a fork.
             self._done = len(known)
         todo = [file for number, file in enumerate(self._files) if number not in known]
-        fresh = self._lint(todo, jobs)
+        fresh = self.each(todo, jobs, self._one)
         if self._cache is not None and todo:
-            self._save(todo, fresh, {str(self._files[number].location) for number in known})
+            self._save(todo, fresh, {str(self._files[n].location) for n in known if n not in untouched})
         results = iter([outcome[0] for outcome in fresh])
-        return [known[n] if n in known else next(results) for n in range(len(self._files))]
+        every = [known[n] if n in known else next(results) for n in range(len(self._files))]
+        if self._whole is not None and self._cache is not None and self._ledger is not None:
+            self._whole[0].keep(self._whole[1], every, self._cache, self._ledger)
+        return every
 
     def _without_cache(self) -> list[FileResult] | None:
         """Verdicts on a few files of which none can hold a finding: reading the cache would take longer than that."""
@@ -123,13 +166,16 @@ class _Batch:
             self._tops[key] = os.fspath(top)
         return self._tops[key]
 
-    def _lint(self, todo: list[SourceFile], jobs: int) -> list[Outcome]:
+    def each(
+        self, todo: Sequence[SourceFile], jobs: int, work: Callable[[SourceFile], Result]
+    ) -> list[Result]:
+        """Have something done to each file, by several processes where that is worth it; in the order of the files."""
         sizes = [_size(file) for file in todo]
-        workers = min(jobs, sum(sizes) // pool.LEAST_BYTES + 1, len(todo))
-        if workers < 2 or not pool.can_fork():
+        workers = shared_by(sizes, jobs)
+        if workers < 2:
             done = []
             for file in todo:
-                done.append(self._one(file))
+                done.append(work(file))
                 self._tell(1)
             return done
         import h2dlint.rules.visitor  # noqa: F401  (once, and not by each worker)
@@ -142,8 +188,29 @@ class _Batch:
         for top, entry_points in sorted(set(tops)):
             if tops.count((top, entry_points)) >= MANY:
                 root = os.path.normpath(top)
-                self._projects.project.calls(root, entry_points, partial(self._scans, root, workers))
-        return self._share(todo, sizes, self._one, workers, self._tell)
+                self._make_graph(root, entry_points, workers)
+        return self._share(todo, sizes, work, workers, self._tell)
+
+    def _make_graph(self, root: str, entry_points: tuple[str, ...], workers: int) -> None:
+        """Have the call graph of a project made before the work is shared.
+
+        It is made by a process of its own: what it takes to make it would else be in the memory of each worker.
+        """
+        shelf, project = self._held, self.projects.project
+
+        def make() -> tuple[Told, Ledger | None]:
+            graph = project.calls(root, entry_points, partial(self._scans, root, workers))
+            return graph.told, self._ledger
+
+        made = pool.apart(make) if shelf.find(root, entry_points) is None else None
+        if made is not None:
+            from h2dlint.analysis.reach import CallGraph
+
+            told, ledger = made
+            if self._ledger is not None and ledger is not None:
+                self._ledger.add(ledger)
+            shelf.hold(root, entry_points, CallGraph.remembered(told))
+        project.calls(root, entry_points, partial(self._scans, root, workers))
 
     def _share(
         self,
@@ -154,25 +221,32 @@ class _Batch:
         tell: Callable[[int], None],
     ) -> list[Result]:
         """Have work done by several processes, and take over what they wrote down."""
-        results, ledgers = pool.run(items, sizes, work, workers, tell, lambda: self._ledger)
-        for ledger in ledgers:
-            if self._ledger is not None and ledger is not None and ledger is not self._ledger:
-                self._ledger.add(ledger)
+        ours = self._ledger
+        if ours is None:
+            return pool.run(items, sizes, work, workers, tell, lambda: None)[0]
+        ours.mark()
+        results, _ = pool.run(items, sizes, work, workers, tell, ours.news, ours.add)
+        ours.before = None
         return results
 
     def _scans(self, root: str, workers: int) -> list[File]:
         """A cheap look at each file of a project, by several processes."""
-        projects = self._projects
+        projects = self.projects
         paths = projects.paths(root)
         sizes = [_bytes(path) for path in paths]
         found = self._share(paths, sizes, lambda path: projects.scan(path, root), workers, lambda more: None)
         return [file for file in found if file is not None]
 
     @cached_property
-    def _projects(self) -> Projects:
+    def projects(self) -> Projects:
+        """The modules that the run looks into."""
         from h2dlint.engine.modules import Projects
 
-        return self._graphs.projects if self._cache is not None else Projects()
+        return self._graphs.projects if self._cache is not None else Projects(None, self._held)
+
+    @cached_property
+    def _held(self) -> Held:
+        return self._graphs if self._cache is not None else Held()
 
     def _one(self, file: SourceFile) -> Outcome:
         location = str(file.location)
@@ -181,8 +255,8 @@ class _Batch:
         if isinstance(data, FileError):
             return FileResult(file.path, errors=(data,)), None, (), []
         settings = file.settings or self._settings
-        result = lint_source(file.path, data, settings, location=file.location, projects=self._projects)
-        project, place = self._projects.project, os.path.normpath(location)
+        result = lint_source(file.path, data, settings, location=file.location, projects=self.projects)
+        project, place = self.projects.project, os.path.normpath(location)
         needs = tuple(sorted(project.dependencies(place))) if sign is not None else ()
         if sign is None:
             return result, None, (), []

@@ -5,79 +5,48 @@ that was looked into for it, on what there was to be found where modules were lo
 graph of its project. Each of these is compared before a verdict is used again. A file that the file system says is as
 it was is not read, unless it was written so shortly before that this could not be told.
 
-The cache is one JSON file for each set of settings. It is replaced as a whole, so that runs at the same time do not
-disturb each other; what is damaged, or was written by another version, counts as not there.
+The cache is one file for each set of settings, JSON and numbers. It is replaced as a whole, so that runs at the same
+time do not disturb each other; what is damaged, or was written by another version, counts as not there.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import sys
 import time
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import h2dlint
+from h2dlint.engine.entries import Entries, Entry
 from h2dlint.engine.files import SourceFile
 from h2dlint.engine.graphs import Graphs
+from h2dlint.engine.grounds import Grounds, Part, Verdict
 from h2dlint.engine.ledger import Ledger, Seen, Signature, digest, signature
 from h2dlint.engine.packing import pack, unpack
 from h2dlint.engine.places import Grouped, grouped, still_there
 from h2dlint.engine.results import FileResult
 from h2dlint.engine.settings import Settings
-from h2dlint.engine.storing import read_checked, write_checked
+from h2dlint.engine.storing import read_sections, write_sections
+from h2dlint.engine.visible import visible
 from h2dlint.model import ErrorKind
 
 FOLDER = ".h2dlint_cache"
-FORMAT = 4
+FORMAT = 6
 LIBRARIES = ("libcst", "pathspec")
 """What else decides on findings and fixes, and on which files are looked at."""
 SETTLED = 3_000_000_000
 """Nanoseconds after which a change of a file shows in its times, on the coarsest of file systems."""
+MANY = 1000
+"""Files that are gone, but still written of, before they are looked for."""
 _LASTING = (ErrorKind.SYNTAX, ErrorKind.ENCODING)
 """Errors that are in the bytes of a file."""
-
-Asked = list[list[Any]]
-"""Questions to the call graph: top of the project, entry points, kind, name, answer."""
-
-
-@dataclass(slots=True)
-class Verdict:
-    """A new verdict and what it depends on.
-
-    Args:
-        file: that it is on.
-        seen: the file as it was read, ``None`` where that is not known.
-        needs: the files that were looked into.
-        asked: what the call graph was asked.
-        root: the top of its project.
-    """
-
-    file: SourceFile
-    result: FileResult
-    seen: Seen | None
-    needs: tuple[str, ...]
-    asked: Asked
-    root: str
-
-
-class _Table:
-    """Rows about files, referred to by number: signature, content, what a cheap look saw, when it was read."""
-
-    def __init__(self) -> None:
-        self.rows: dict[str, list[Any]] = {}
-        self._numbers: dict[str, int] = {}
-
-    def number(self, path: str) -> int:
-        """The place of a row: rows are never taken out."""
-        if path not in self._numbers:
-            for known in list(self.rows)[len(self._numbers) :]:
-                self._numbers[known] = len(self._numbers)
-        return self._numbers[path]
 
 
 class Cache:
@@ -87,39 +56,72 @@ class Cache:
         folder: where it is kept.
         settings: of the run.
         graphs: what the call graphs of now say.
+        part: what still holds of an earlier run of the same command.
     """
 
-    def __init__(self, folder: Path, settings: Settings, graphs: Graphs) -> None:
+    def __init__(self, folder: Path, settings: Settings, graphs: Graphs, part: Part | None = None) -> None:
         self._settings = settings
         self._graphs = graphs
         self._prints: dict[Settings, str] = {}
         self._version = version()
         self._path = folder / f"verdicts-{self._print(settings)}.json"
-        self._known: dict[str, list[Any]] = {}
+        self._known = Entries()
         self._paths: list[str] = []
+        self._numbers: dict[str, int] = {}
         self._files: dict[str, list[Any]] = {}
+        self._roots: dict[str, list[str]] = {}
         self._places: dict[str, Grouped] = {"files": {}, "marks": {}}
         self._now: dict[str, str | None] = {}
         self._signs: dict[str, Signature | None] = {}
         self._compared: set[int] = set()
         self._changed: set[int] = set()
         self._begun = time.time_ns()
+        self._part = part
+        self.check = ""
+        """The check sum of the file as it was read or written last."""
         self._load()
+        for path, (sign, content) in part.files.items() if part is not None else ():
+            self._signs[path], self._now[path] = sign, content
         graphs.scan = self.scan
 
     # Reading
 
     def _load(self) -> None:
         try:
-            read = read_checked(self._path)
-            self._files, self._known = read["files"], read["verdicts"]
-            self._paths, self._places = list(self._files), read["places"]
-            if not still_there(self._places):
+            self.check, (first, *rest) = read_sections(self._path)
+            read = json.loads(first)
+            self._files, self._roots = read["files"], read["roots"]
+            self._places, self._known = read["places"], Entries.read(read["entries"], *rest)
+            told = self._part is not None and self.check == self._part.check
+            if not told and not still_there(self._places):
                 # A module may be found elsewhere now.
-                self._known = {}
+                self._known, self._roots = Entries(), {}
             self._graphs.were(read["graphs"])
+            self._paths = list(self._files)
         except (OSError, ValueError, LookupError, TypeError, RecursionError, AttributeError):
-            self._files, self._known, self._paths = {}, {}, []
+            self._files, self._known, self._roots, self._paths = {}, Entries(), {}, []
+        self._numbers = {path: number for number, path in enumerate(self._paths)}
+
+    def staying(self) -> set[str] | None:
+        """Locations of files whose verdicts the earlier run tells; ``None`` where the cache is not as it left it."""
+        part = self._part
+        if part is None or self.check != part.check or not len(self._known):
+            return None
+        different: set[int] = set()
+        for path, content in part.changed.items():
+            row = self._files.get(path)
+            if row is None or content is None or not self._graphs.sees_the_same(path, row[2]):
+                return None
+            if row[4] is None or self._visible(path, content) != row[4]:
+                different.add(self._numbers[path])
+        self._graphs.stay()
+        part.used = True
+        return {
+            location
+            for location in self._known
+            if location not in part.changed
+            and (not different or different.isdisjoint(self._known.needs(location)))
+        }
 
     def find(self, file: SourceFile, root: str) -> FileResult | None:
         """The verdict on a file, where it still holds.
@@ -128,28 +130,30 @@ class Cache:
             file: to be linted.
             root: the top of its project.
         """
-        known = self._known.get(str(file.location))
-        if known is None:
+        location = str(file.location)
+        if location not in self._known:
             return None
         try:
-            settings, top, content, needs, asked, packed = known
+            settings, top, content, asked, packed = self._known.entry(location)
             if settings != self._print(file.settings or self._settings) or top != root:
                 return None
-            if self.content(str(file.location)) != content or not self._are_same(needs):
+            if self.content(location) != content or not self._are_same(self._known.needs(location)):
                 return None
-            if not self._graphs.answer(str(file.location), asked):
+            if not self._graphs.answer(location, asked):
                 return None
-            result = unpack(packed, file.path)
+            return unpack(packed, file.path)
         except (ValueError, TypeError, LookupError):
             return None
-        return result
 
-    def _are_same(self, numbers: list[int]) -> bool:
+    def _are_same(self, numbers: Sequence[int]) -> bool:
         """The files of some rows are as they were; each is compared once, as most are needed by many."""
         fresh = set(numbers) - self._compared
         for number in fresh:
             path = self._paths[number]
-            if self.content(path) != self._files[path][1]:
+            _, content, _, _, seen = self._files[path]
+            if self.content(path) != content and (
+                seen is None or self._visible(path, self.content(path)) != seen
+            ):
                 self._changed.add(number)
         self._compared |= fresh
         return self._changed.isdisjoint(numbers)
@@ -164,7 +168,7 @@ class Cache:
         sign = self._signs[path] = signature(path)
         known = self._files.get(path)
         if known is not None and sign is not None:
-            was, content, _, when = known
+            was, content, _, when, _ = known
             if tuple(was) == sign and max(sign[0], sign[1]) + SETTLED < when:
                 return str(content)
         try:
@@ -172,6 +176,15 @@ class Cache:
                 return digest(stream.read())
         except OSError:
             return None
+
+    def _visible(self, path: str, content: str | None) -> str | None:
+        """What other files see of a file, if that is in it which is said to be."""
+        try:
+            with open(path, "rb") as stream:
+                data = stream.read()
+        except OSError:
+            return None
+        return visible(data) if digest(data) == content else None
 
     def scan(self, path: str) -> str | None:
         """A digest of what a cheap look at a file saw, if the file is as it was."""
@@ -196,82 +209,152 @@ class Cache:
             seen = ledger.contents.setdefault(str(verdict.file.location), verdict.seen)
             if seen != verdict.seen:
                 ledger.contents[str(verdict.file.location)] = verdict.seen = None
-        table = _Table()
+        changed: set[int] = set()
+        different: set[int] = set()
+        written: dict[str, int | None] = {}
 
         def number(path: str) -> int | None:
-            if path not in table.rows:
-                seen = ledger.contents[path] if path in ledger.contents else self._vouched(path)
-                if seen is None:
-                    return None
-                # No file was read before this run began.
-                table.rows[path] = [seen[0], seen[1], ledger.scans.get(path) or self.scan(path), self._begun]
-            return table.number(path)
+            if path not in written:
+                written[path] = self._write_row(path, ledger, changed, different)
+            return written[path]
 
-        known: dict[str, list[Any]] = {}
+        fresh: dict[str, tuple[list[int], Entry]] = {}
         for verdict in verdicts:
             location = str(verdict.file.location)
-            needs = [number(path) for path in verdict.needs]
+            needs = [found for found in map(number, verdict.needs) if found is not None]
             passing = any(error.kind not in _LASTING for error in verdict.result.errors)
-            if verdict.seen is None or None in needs or passing or number(location) is None:
+            if verdict.seen is None or len(needs) < len(verdict.needs) or passing or number(location) is None:
                 continue
             prints = self._print(verdict.file.settings or self._settings)
-            packed = pack(verdict.result)
-            known[location] = [prints, verdict.root, verdict.seen[1], needs, verdict.asked, packed]
+            entry = [prints, verdict.root, verdict.seen[1], verdict.asked, pack(verdict.result)]
+            fresh[location] = needs, entry
         for path in ledger.scans:
             number(path)
         shared: set[int] = set()
         for location in kept:
             number(location)
-            shared.update(self._known[location][3])
+            shared.update(self._known.needs(location))
         for need in sorted(shared):
             number(self._paths[need])
-        self._carry({str(verdict.file.location) for verdict in verdicts}, table, known)
-        for path, row in self._files.items():
-            if path not in table.rows and os.path.exists(path):
-                table.rows[path] = row
         places = {
-            kind: grouped(found, self._places[kind] if self._known else None)
+            kind: grouped(found, self._places[kind] if len(self._known) else None)
             for kind, found in (("files", ledger.files), ("marks", ledger.marks))
         }
-        roots = {question[0] for entry in known.values() for question in entry[4]}
+        for location in {str(verdict.file.location) for verdict in verdicts} | self._outdated(
+            changed, different
+        ):
+            self._known.drop(location)
+            self._roots.pop(location, None)
+        for location, (needs, entry) in fresh.items():
+            self._known.put(location, needs, entry)
+            if entry[3]:
+                self._roots[location] = sorted({question[0] for question in entry[3]})
+        self._tidy(set(written))
+        roots = {root for several in self._roots.values() for root in several}
         told = {root: graphs.latest(root) for root in roots}
-        write_checked(self._path, {"files": table.rows, "verdicts": known, "places": places, "graphs": told})
+        self._places = places
+        head = {
+            "files": self._files,
+            "roots": self._roots,
+            "places": places,
+            "graphs": told,
+            "entries": self._known.head,
+        }
+        self.check = write_sections(self._path, head, *self._known.sections)
 
-    def _carry(self, looked: set[str], table: _Table, known: dict[str, list[Any]]) -> None:
-        """Keep the old verdicts, also on files that are not of this run, but those whose grounds have changed.
+    def _write_row(self, path: str, ledger: Ledger, changed: set[int], different: set[int]) -> int | None:
+        """Write down what this run knows of a file.
 
         Args:
-            looked: locations of files that have new ones.
-            table: of what is known of files now.
-            known: verdicts by location, which these are added to.
+            path: of the file.
+            ledger: of the run.
+            changed: takes the number of the row, if there was another content before.
+            different: takes it, if other files see something else now.
+
+        Returns:
+            The number of its row; ``None`` where it is not known what is in it.
         """
+        seen = ledger.contents[path] if path in ledger.contents else self._vouched(path)
+        if seen is None:
+            return None
+        shown = ledger.visible.get(path)
+        was = self._files.get(path)
+        if path not in self._numbers:
+            self._numbers[path] = len(self._paths)
+            self._paths.append(path)
+        elif was is not None:
+            if was[1] != seen[1]:
+                changed.add(self._numbers[path])
+                shown = shown or (self._visible(path, seen[1]) if was[4] else None)
+                if shown is None or shown != was[4]:
+                    different.add(self._numbers[path])
+            shown = shown or was[4]
+        # No file was read before this run began.
+        scan = ledger.scans.get(path) or self.scan(path)
+        self._files[path] = [seen[0], seen[1], scan, self._begun, shown]
+        return self._numbers[path]
 
-        def changed(path: str) -> bool:
-            was = self._files[path]
-            return bool(table.rows.setdefault(path, was)[1] != was[1])
+    def _outdated(self, changed: set[int], different: set[int]) -> set[str]:
+        """Files, also those that are not of this run, on whose verdicts something bears that has changed."""
+        found: set[str] = set()
+        for location in self._known:
+            own = self._numbers.get(location)
+            if (
+                own is None
+                or own in changed
+                or (different and not different.isdisjoint(self._known.needs(location)))
+            ):
+                found.add(location)
+            elif location in self._roots and self._graphs.moved(self._roots[location]):
+                try:
+                    if not self._graphs.still(location, self._known.entry(location)[3]):
+                        found.add(location)
+                except (ValueError, TypeError, LookupError):
+                    found.add(location)
+        return found
 
-        compared: set[int] = set()
-        different: set[int] = set()
-        carried: list[tuple[str, list[Any]]] = []
-        for location, entry in self._known.items():
-            if location in looked:
-                continue
-            try:
-                _, _, _, needs, asked, _ = entry
-                # Most are needed by many.
-                for need in set(needs) - compared:
-                    if changed(self._paths[need]):
-                        different.add(need)
-                    compared.add(need)
-                if changed(location) or not different.isdisjoint(needs):
-                    continue
-                if self._graphs.still(location, asked):
-                    carried.append((location, entry))
-            except (ValueError, TypeError, LookupError):
-                continue
-        now = {need: table.number(self._paths[need]) for need in compared}
-        for location, (settings, top, content, needs, asked, packed) in carried:
-            known[location] = [settings, top, content, [now[need] for need in needs], asked, packed]
+    def _tidy(self, written: set[str]) -> None:
+        """Forget files that are no longer there, once they are many."""
+        if not MANY < len(self._paths) - len(written) < 4 * len(written):
+            return
+        gone = {path for path in self._paths if path not in written and not os.path.exists(path)}
+        gone_numbers = {self._numbers[path] for path in gone}
+        if len(gone) < MANY:
+            return
+        for location in self._known:
+            if location in gone or not gone_numbers.isdisjoint(self._known.needs(location)):
+                self._known.drop(location)
+                self._roots.pop(location, None)
+        left = [path for path in self._paths if path not in gone]
+        numbers = {path: number for number, path in enumerate(left)}
+        self._known.renumber([numbers.get(path, 0) for path in self._paths])
+        self._files = {path: self._files[path] for path in left}
+        self._paths, self._numbers = left, numbers
+
+    def grounds(self, locations: Iterable[str], ledger: Ledger) -> Grounds | None:
+        """What the verdicts on files rest on, once they are saved; ``None`` where one of them is not kept.
+
+        Args:
+            locations: of the files.
+            ledger: what was read in this run.
+        """
+        needs: set[int] = set()
+        paths: list[str] = []
+        roots: set[str] = set()
+        for location in locations:
+            if location not in self._known:
+                return None
+            paths.append(location)
+            needs.update(self._known.needs(location))
+            roots.update(self._roots.get(location, ()))
+
+        def seen(path: str) -> Seen | None:
+            if path in ledger.contents:
+                return ledger.contents[path]
+            return self._vouched(path) if path in self._now else None
+
+        found = Grounds({}, roots, self._places, seen)
+        return found if found.add([*paths, *(self._paths[need] for need in needs)]) else None
 
     def _vouched(self, path: str) -> Seen | None:
         """A file that this run has not read again."""

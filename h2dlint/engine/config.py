@@ -94,6 +94,8 @@ class Resolver:
     command_line: Mapping[str, Any]
     isolated: bool
     rules: Mapping[str, str]
+    read: set[str] = field(default_factory=set)
+    """The files that were read, whether they held a configuration or not."""
     _files: dict[Path, Path | None] = field(default_factory=dict)
     _made: dict[tuple[Path, Path | None], Settings] = field(default_factory=dict)
     _seen: dict[str, bool] = field(default_factory=dict)
@@ -136,8 +138,10 @@ class Resolver:
             if _is_file(folder / name):
                 return folder / name
         file = folder / _PYPROJECT
-        if _is_file(file) and _table(file, self._shown(file)) is not None:
-            return file
+        if _is_file(file):
+            self.read.add(os.fspath(file))
+            if _table(file, self._shown(file)) is not None:
+                return file
         return None
 
     def _make(self, root: Path, file: Path | None) -> Settings:
@@ -160,6 +164,7 @@ class Resolver:
 
     def _checked(self, file: Path) -> dict[str, Any]:
         """The checked values of one file."""
+        self.read.add(os.fspath(file))
         shown = self._shown(file)
         table = _table(file, shown)
         if table is None:

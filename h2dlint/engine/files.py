@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 from h2dlint.engine.gitignore import IgnoreStack
 from h2dlint.engine.globs import PathPatterns
+from h2dlint.engine.listing import Folder, look
 from h2dlint.engine.settings import Settings
 from h2dlint.model import ErrorKind, FileError
 
@@ -41,10 +43,21 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """The files to lint, sorted by path and one for each file on disk, and what could not be looked at."""
+    """The files to lint, sorted by path and one for each file on disk, and what could not be looked at.
+
+    Args:
+        files: to lint.
+        errors: of paths that are no files.
+        folders: those that were walked, as they were then.
+        tops: where the walk began, and the folders of files that were named.
+        begun: nanoseconds since the epoch, before anything was looked at.
+    """
 
     files: tuple[SourceFile, ...] = ()
     errors: tuple[FileError, ...] = ()
+    folders: dict[str, Folder] = field(default_factory=dict, compare=False, repr=False)
+    tops: tuple[str, ...] = field(default=(), compare=False)
+    begun: int = field(default=0, compare=False)
 
 
 def discover(paths: Sequence[str], settings: Settings, cwd: Path) -> Discovery:
@@ -64,7 +77,8 @@ def discover(paths: Sequence[str], settings: Settings, cwd: Path) -> Discovery:
     walk = _Walk(settings, cwd)
     for path in paths or ["."]:
         walk.start(path)
-    return Discovery(walk.files(), tuple(sorted(walk.errors, key=lambda error: (error.path, error.message))))
+    errors = tuple(sorted(walk.errors, key=lambda error: (error.path, error.message)))
+    return Discovery(walk.files(), errors, walk.folders, tuple(walk.tops), walk.begun)
 
 
 def display_path(location: Path, cwd: Path) -> str:
@@ -101,6 +115,9 @@ class _Walk:
         self._found: dict[str, SourceFile] = {}
         self._plain: set[str] = set()
         """Of those, the ones that are no symbolic links."""
+        self.folders: dict[str, Folder] = {}
+        self.tops: dict[str, None] = {}
+        self.begun = time.time_ns()
         self.errors: set[FileError] = set()
 
     def files(self) -> tuple[SourceFile, ...]:
@@ -132,6 +149,7 @@ class _Walk:
         here = Path(location)
         folder = here if stat.S_ISDIR(status.st_mode) else here.parent
         settings = self._of(folder)
+        self.tops[os.fspath(folder)] = None
         if settings.force_exclude and is_excluded(here, settings):
             return
         if stat.S_ISDIR(status.st_mode):
@@ -155,8 +173,7 @@ class _Walk:
             folder, ignored = todo.pop()
             settings = self._of(Path(folder))
             try:
-                with os.scandir(folder) as entries:
-                    listing = list(entries)
+                self.folders[folder], listing = look(folder)
             except OSError as error:
                 self._fail(folder, error)
                 continue

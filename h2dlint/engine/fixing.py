@@ -11,7 +11,7 @@ Only findings that a check with the same settings would report are fixed.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -123,6 +123,7 @@ def fix_files(
     progress: Callable[[int, int], None] | None = None,
     rules: RuleSet | None = None,
     sieve: Sieve | None = None,
+    jobs: int = 1,
 ) -> tuple[Report, tuple[FixOutcome, ...]]:
     """Fix files.
 
@@ -133,33 +134,83 @@ def fix_files(
             of the file as it is, and the report says why.
         progress: called after each file with the number done and the number of all.
         rules: to choose from; the installed ones when not given.
-        sieve: leaves out findings that are not to be reported, nor fixed.
+        sieve: leaves out findings that are not to be reported, nor fixed. It counts what it leaves out, so that
+            with one all is done by this process.
+        jobs: processes to share the work, at most. Files are written by this one, once all are looked at.
 
     Returns:
         The report on the files as they are after fixing (with ``write`` off: as they would be), and the
         outcomes of the files that changed or have unsafe fixes held back, in path order.
     """
     todo, errors = (files.files, files.errors) if isinstance(files, Discovery) else (tuple(files), ())
-    projects = Projects()
     results: list[FileResult] = []
     outcomes: list[FixOutcome] = []
     with rare_collections():
-        for done, file in enumerate(todo, 1):
-            data = read_file(file)
-            if isinstance(data, FileError):
-                results.append(FileResult(file.path, errors=(data,)))
-            else:
-                sift = sieve.of(file.location, data) if sieve is not None else None
-                outcome = _fix_file(file, data, file.settings or settings, rules, projects, write, sift)
-                results.append(outcome.result)
-                # Every outcome holds the bytes of its file: keep those that say something.
-                if outcome.changed or outcome.held_back_unsafe:
-                    outcomes.append(outcome)
-            if progress is not None:
-                progress(done, len(todo))
+        for outcome in _outcomes(todo, settings, write, progress, rules, sieve, jobs):
+            results.append(outcome.result)
+            # Every outcome holds the bytes of its file: keep those that say something.
+            if outcome.changed or outcome.held_back_unsafe:
+                outcomes.append(outcome)
     outcomes.sort(key=lambda outcome: outcome.path)
     fixed = {outcome.path: dict(outcome.applied) for outcome in outcomes if outcome.applied}
     return replace(make_report(results, errors), fixed=fixed), tuple(outcomes)
+
+
+def _outcomes(
+    todo: Sequence[SourceFile],
+    settings: Settings,
+    write: bool,
+    progress: Callable[[int, int], None] | None,
+    rules: RuleSet | None,
+    sieve: Sieve | None,
+    jobs: int,
+) -> Iterator[FixOutcome]:
+    """What fixing makes of each file, in their order."""
+    from h2dlint.engine.batch import Batch, shared_by
+
+    if jobs > 1 and sieve is None and shared_by([_size(file) for file in todo], jobs) > 1:
+        batch = Batch(todo, settings, progress, None)
+
+        def work(file: SourceFile) -> FixOutcome:
+            return _without_text(_looked_at(file, settings, rules, batch.projects, False, None))
+
+        found = batch.each(todo, jobs, work)
+        for file, outcome in zip(todo, found, strict=True):
+            chosen = file.settings or settings
+            yield _write(file, outcome, chosen, rules, batch.projects, None) if write else outcome
+        return
+    projects = Projects()
+    for done, file in enumerate(todo, 1):
+        yield _looked_at(file, settings, rules, projects, write, sieve)
+        if progress is not None:
+            progress(done, len(todo))
+
+
+def _size(file: SourceFile) -> int:
+    try:
+        return file.location.stat().st_size
+    except OSError:
+        return 0
+
+
+def _without_text(outcome: FixOutcome) -> FixOutcome:
+    """What another process has to be told: the text of most files goes nowhere."""
+    return outcome if outcome.changed or outcome.held_back_unsafe else replace(outcome, before=b"", after=b"")
+
+
+def _looked_at(
+    file: SourceFile,
+    settings: Settings,
+    rules: RuleSet | None,
+    projects: Projects,
+    write: bool,
+    sieve: Sieve | None,
+) -> FixOutcome:
+    data = read_file(file)
+    if isinstance(data, FileError):
+        return FixOutcome(file.path, b"", b"", FileResult(file.path, errors=(data,)))
+    sift = sieve.of(file.location, data) if sieve is not None else None
+    return _fix_file(file, data, file.settings or settings, rules, projects, write, sift)
 
 
 def _fix_file(
@@ -173,8 +224,21 @@ def _fix_file(
 ) -> FixOutcome:
     place = file.location
     outcome = fix_source(file.path, data, settings, rules, location=place, projects=projects, sift=sift)
-    if not (write and outcome.changed):
+    return _write(file, outcome, settings, rules, projects, sift) if write else outcome
+
+
+def _write(
+    file: SourceFile,
+    outcome: FixOutcome,
+    settings: Settings,
+    rules: RuleSet | None,
+    projects: Projects,
+    sift: Sift | None,
+) -> FixOutcome:
+    """Write what changed, if anything did."""
+    if not outcome.changed:
         return outcome
+    data = outcome.before
     # The verdicts on the files after this one do not depend on what was fixed before them.
     projects.keep(file.location, data)
     try:

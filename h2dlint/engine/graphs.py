@@ -6,15 +6,15 @@ and its answers are. Elsewhere it is made anew and asked again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from h2dlint.engine.ledger import Ledger, digest
 from h2dlint.engine.places import grouped, still_there
-from h2dlint.engine.storing import read_checked, write_checked
-from h2dlint.model import Context
+from h2dlint.engine.storing import read_sections, write_sections
 
 if TYPE_CHECKING:
     from h2dlint.analysis.project import Answer, Project
@@ -22,7 +22,25 @@ if TYPE_CHECKING:
     from h2dlint.engine.modules import Projects
 
 
-class Graphs:
+class Held:
+    """Call graphs that were made by another process."""
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[str, tuple[str, ...]], CallGraph] = {}
+
+    def hold(self, root: str, entry_points: tuple[str, ...], graph: CallGraph) -> None:
+        """Have a graph found from now on."""
+        self._held[root, entry_points] = graph
+
+    def find(self, root: str, entry_points: tuple[str, ...]) -> CallGraph | None:
+        """The graph of a project, if it is held."""
+        return self._held.get((root, entry_points))
+
+    def keep(self, root: str, entry_points: tuple[str, ...], graph: CallGraph) -> None:
+        """Nothing is kept from run to run."""
+
+
+class Graphs(Held):
     """The call graphs of now and those of the cache.
 
     Args:
@@ -32,6 +50,7 @@ class Graphs:
     """
 
     def __init__(self, folder: Path, version: str, ledger: Ledger) -> None:
+        super().__init__()
         self._folder = folder
         self._version = version
         self._ledger = ledger
@@ -69,6 +88,24 @@ class Graphs:
         """The same, of a file that is not of this run: a graph of which nothing was asked is not looked at."""
         return self.answer(location, [question for question in asked if question[0] in self._looks])
 
+    def sees_the_same(self, path: str, scan: str | None) -> bool:
+        """A cheap look at a file sees what it saw, in every project whose graph was asked.
+
+        Args:
+            path: of the file.
+            scan: what it saw, as a digest; ``None`` where it was not looked at.
+        """
+        return scan is None or all(self.projects.look(path, root) == scan for root in self._were)
+
+    def stay(self) -> None:
+        """No graph has changed."""
+        for root, digest_ in self._were.items():
+            self._looks[root], self._same[root] = digest_, True
+
+    def moved(self, roots: Iterable[str]) -> bool:
+        """A graph that was looked at is not what it was; its answers may be."""
+        return any(self._were.get(root, "") != self._looks[root] for root in roots if root in self._looks)
+
     def latest(self, root: str) -> str:
         """The digest of a graph: of now, or that of the cache where nothing was asked of it."""
         if root in self._looks or root not in self._were or root in self._ledger.listings:
@@ -97,18 +134,19 @@ class Graphs:
 
     def find(self, root: str, entry_points: tuple[str, ...]) -> CallGraph | None:
         """The graph of the files that are there now."""
+        held = super().find(root, entry_points)
+        if held is not None:
+            return held
         try:
-            read = read_checked(self._path(root, entry_points))
+            first, lines, hidden = read_sections(self._path(root, entry_points))[1]
+            read = json.loads(first)
             if read["looks"] != self.digest(root) or not still_there(read["places"]):
                 return None
-            paths = read["paths"]
-            verdicts = {
-                (paths[file], name): (Context(context), why) for file, name, context, why in read["verdicts"]
-            }
-            hidden = {name: paths[file] if file >= 0 else "" for name, file in read["hidden"].items()}
             from h2dlint.analysis.reach import CallGraph
+            from h2dlint.engine.answers import Hidden, Verdicts
 
-            return CallGraph.remembered((verdicts, hidden, frozenset(paths)))
+            paths: list[str] = read["paths"]
+            return CallGraph.remembered((Verdicts(paths, lines), Hidden(paths, hidden), frozenset(paths)))
         except (OSError, ValueError, LookupError, TypeError, RecursionError, AttributeError):
             return None
 
@@ -116,21 +154,21 @@ class Graphs:
         """Keep a graph."""
         verdicts, hidden, files = graph.told
         paths = sorted(files)
-        number = {path: index for index, path in enumerate(paths)}
         looks = digest(
             repr([(path, self._ledger.scans.get(path)) for path in paths]).encode("utf-8", "surrogatepass")
         )
         if looks != self.digest(root):
             # A file that cannot be read, or one that changed meanwhile.
             return
+        from h2dlint.engine.answers import Hidden, Verdicts
+
         told = {
             "looks": looks,
             "places": {"files": grouped(self._ledger.files), "marks": grouped(self._ledger.marks)},
             "paths": paths,
-            "verdicts": [[number[path], name, c.value, why] for (path, name), (c, why) in verdicts.items()],
-            "hidden": {name: number.get(path, -1) for name, path in hidden.items()},
         }
-        write_checked(self._path(root, entry_points), told)
+        sections = Verdicts.packed(verdicts, paths), Hidden.packed(hidden, paths)
+        write_sections(self._path(root, entry_points), told, *sections)
 
 
 def plain(answer: Answer) -> bool | list[str] | None:

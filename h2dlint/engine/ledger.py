@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import TypeVar
 
 Signature = tuple[int, int, int, int]
 """Of a file: when it was written, when it was changed in any way, how long it is, and which one it is."""
@@ -33,6 +34,13 @@ Seen = tuple[Signature, str]
 """A file as it was before it was read, and a digest of what was in it."""
 
 
+Value = TypeVar("Value")
+
+
+def _news(now: dict[str, Value], was: dict[str, Value]) -> dict[str, Value]:
+    return {key: value for key, value in now.items() if key not in was or was[key] != value}
+
+
 @dataclass(slots=True)
 class Ledger:
     """What was read and looked for.
@@ -43,6 +51,8 @@ class Ledger:
         marks: whether there is anything of a path.
         scans: what a cheap look at a file saw, as a digest.
         listings: what files there were below a folder, as a digest.
+        visible: what other files see of one that was looked into, as a digest.
+        before: the same, when ``mark`` was called.
     """
 
     contents: dict[str, Seen | None] = field(default_factory=dict)
@@ -50,6 +60,31 @@ class Ledger:
     marks: dict[str, bool] = field(default_factory=dict)
     scans: dict[str, str] = field(default_factory=dict)
     listings: dict[str, str] = field(default_factory=dict)
+    visible: dict[str, str] = field(default_factory=dict)
+    before: Ledger | None = None
+
+    def mark(self) -> None:
+        """From now on ``news`` is asked for."""
+        self.before = Ledger(
+            dict(self.contents),
+            dict(self.files),
+            dict(self.marks),
+            dict(self.scans),
+            dict(self.listings),
+            dict(self.visible),
+        )
+
+    def news(self) -> Ledger:
+        """What was written down since ``mark``."""
+        was = self.before if self.before is not None else Ledger()
+        return Ledger(
+            _news(self.contents, was.contents),
+            _news(self.files, was.files),
+            _news(self.marks, was.marks),
+            _news(self.scans, was.scans),
+            _news(self.listings, was.listings),
+            _news(self.visible, was.visible),
+        )
 
     def read(self, path: str, real: str, sign: Signature | None, data: bytes | None) -> None:
         """Write down what was in a file.
@@ -78,6 +113,7 @@ class Ledger:
         self.files.update(other.files)
         self.marks.update(other.marks)
         self.scans.update(other.scans)
+        self.visible.update(other.visible)
         for root, listing in other.listings.items():
             if self.listings.setdefault(root, listing) != listing:
                 self.listings[root] = ""

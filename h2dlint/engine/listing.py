@@ -1,21 +1,63 @@
-"""Which files belong to a project."""
+"""Which files belong to a project, and what a folder held when it was looked at."""
 
 from __future__ import annotations
 
 import os
+from typing import NamedTuple
+
+from h2dlint.engine.ledger import Signature, digest, signature
 
 MAX_FILES = 20_000
 """Of a project with more files, or folders, it is not worked out what calls what."""
 
 MARKS = ("pyproject.toml", ".git", "setup.py", "setup.cfg", "h2dlint.toml", ".h2dlint.toml")
 """What stands at the top of a project."""
+OURS = ".h2dlint_cache"
+_LOOKED_FOR = (".py", ".pyw", ".ipynb", ".gitignore")
 _SKIPPED = frozenset(
     {"__pycache__", "node_modules", "site-packages", "dist-packages", "venv", "build", "dist"}
 )
 
 
+class Folder(NamedTuple):
+    """A folder when it was listed.
+
+    Args:
+        sign: as it was just before.
+        names: a digest of the names in it that a run may look for, and of which are folders or symbolic links.
+    """
+
+    sign: Signature | None
+    names: str
+
+
+def look(folder: str) -> tuple[Folder, list[os.DirEntry[str]]]:
+    """List a folder.
+
+    Raises:
+        OSError: it cannot be listed.
+    """
+    sign = signature(folder)
+    with os.scandir(folder) as entries:
+        listing = list(entries)
+    # What we write ourselves does not count, nor what nobody looks for.
+    kinds = [
+        (entry.name, entry.is_symlink(), entry.is_dir(follow_symlinks=False))
+        for entry in listing
+        if entry.name.endswith(_LOOKED_FOR)
+        or entry.name in MARKS
+        or ((entry.is_symlink() or entry.is_dir()) and entry.name != OURS)
+    ]
+    return Folder(sign, digest(repr(sorted(kinds)).encode("utf-8", "surrogatepass"))), listing
+
+
 def sources(root: str) -> list[str]:
     """Python files below a folder; not what is installed, generated or hidden."""
+    return walked(root)[0]
+
+
+def walked(root: str) -> tuple[list[str], list[str]]:
+    """The same, and the folders that were listed for it."""
     found: list[str] = []
     # A folder that is no project may hold anything: only what lies beside the file is looked at.
     deep = any(os.path.exists(os.path.join(root, mark)) for mark in (*MARKS, "__init__.py"))
@@ -32,5 +74,5 @@ def sources(root: str) -> list[str]:
         except OSError:
             continue
         if len(found) > MAX_FILES or len(folders) > MAX_FILES:
-            return []
-    return sorted(found)
+            return [], folders
+    return sorted(found), folders

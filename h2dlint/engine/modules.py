@@ -14,6 +14,7 @@ from h2dlint.analysis.reach import within
 from h2dlint.analysis.scan import File, scan
 from h2dlint.engine.ledger import Ledger, digest, signature
 from h2dlint.engine.listing import MARKS, sources
+from h2dlint.engine.visible import visible_of, without_comments
 from h2dlint.syntax.source import SourceText
 
 MAX_BYTES = 2 * 1024 * 1024
@@ -33,23 +34,29 @@ class Snapshot:
     def __init__(self, ledger: Ledger | None = None) -> None:
         self._ledger = ledger
         self._texts: dict[str, SourceText | None] = {}
+        self._kept: dict[str, SourceText | None] = {}
 
     def read(self, path: str) -> SourceText | None:
-        """The text of a module; ``None`` where there is none that can be read."""
+        """The text of a module without its comments; ``None`` where there is none that can be read."""
         real = os.path.realpath(path)
         if real not in self._texts:
-            self._texts[real] = self._load(real, path)
+            found = self._load(real, path)
+            self._texts[real] = None if found is None else without_comments(found)
         elif self._ledger is not None:
             self._ledger.same(path, real)
-        return self._texts[real]
+        source = self._texts[real]
+        if source is not None and self._ledger is not None and path not in self._ledger.visible:
+            self._ledger.visible[path] = visible_of(source)
+        return source
 
     def text(self, path: str) -> str | None:
-        """The text of a file; it is not kept, as most are never asked for again."""
-        real = os.path.realpath(path)
-        source = self._texts[real] if real in self._texts else self._load(real, path)
+        """The whole text of a file; it is not kept, as most are never asked for again."""
+        source = self._load(os.path.realpath(path), path)
         return None if source is None else source.text
 
     def _load(self, real: str, path: str) -> SourceText | None:
+        if real in self._kept:
+            return self._kept[real]
         sign = signature(real) if self._ledger is not None else None
         data = _bytes_of(real)
         if self._ledger is not None:
@@ -58,7 +65,7 @@ class Snapshot:
 
     def keep(self, path: str, data: bytes) -> None:
         """What is in a file that is about to be written: whoever asks for it later sees this."""
-        self._texts.setdefault(os.path.realpath(path), _text_of(data))
+        self._kept.setdefault(os.path.realpath(path), _text_of(data))
 
 
 class ModuleFinder:

@@ -4,6 +4,9 @@ Workers are forks: nothing is imported again, so a program that uses h2dlint nee
 worked out before the fork is shared. Where a fork is not to be had (other threads run, or the system has none) the
 work is done by the process itself, and so is what a worker that died leaves behind. Which process did what changes no
 verdict: what is learnt of other modules does not depend on who asked.
+
+A worker that has grown large hands over to a fresh one, which starts from what was there before the fork. It is not the
+process that asked which makes those, as that may have a thread by then, but one that does nothing else.
 """
 
 from __future__ import annotations
@@ -24,7 +27,15 @@ Notes = TypeVar("Notes")
 
 LEAST_BYTES = 1_500_000
 """Of source text; below that a second process costs more than it saves."""
-PIECES = 12
+LARGE = 160 * 1024 * 1024
+"""Bytes in memory from which on a worker hands over."""
+ROOM = 100 * 1024 * 1024
+"""Bytes that each one may add in any case."""
+HANDED_OVER = -1
+"""In place of the number of a piece: the notes of a worker that goes before the work is done."""
+_AGAIN = 77
+"""The exit status of a worker that hands over."""
+PIECES = 24
 """Work items for each worker: few, so that what one learns of a module serves its neighbours."""
 
 
@@ -66,6 +77,7 @@ def run(
     workers: int,
     done: Callable[[int], None],
     finish: Callable[[], Notes],
+    take: Callable[[Notes], object] | None = None,
 ) -> tuple[list[Result], list[Notes]]:
     """``work`` for every item, by several processes; the results in the order of the items.
 
@@ -76,14 +88,15 @@ def run(
         workers: how many.
         done: told of how many more items are done.
         finish: called by each worker at its end, and by this process.
+        take: given what ``finish`` gave in each worker as it comes, so that nothing of it is held.
 
     Returns:
-        The results, and what ``finish`` gave in each process.
+        The results, and what ``finish`` gave in each process unless it was taken.
     """
     todo = pieces(sizes, workers)
     results: dict[int, list[Result]] = {}
     notes: list[Notes] = []
-    for number, found in _shared(items, todo, work, min(workers, len(todo)), finish, notes):
+    for number, found in _shared(items, todo, work, min(workers, len(todo)), finish, take or notes.append):
         results[number] = found
         done(len(found))
     for number, piece in enumerate(todo):
@@ -92,7 +105,8 @@ def run(
             for index in piece:
                 results[number].append(work(items[index]))
                 done(1)
-    notes.append(finish())
+    if take is None:
+        notes.append(finish())
     return [result for number in range(len(todo)) for result in results[number]], notes
 
 
@@ -102,7 +116,7 @@ def _shared(
     work: Callable[[Item], Result],
     workers: int,
     finish: Callable[[], Notes],
-    notes: list[Notes],
+    take: Callable[[Notes], object],
 ) -> Iterator[tuple[int, list[Result]]]:
     """Pieces with their results as they come in; those of a worker that dies never do."""
     from multiprocessing.connection import wait
@@ -130,8 +144,11 @@ def _shared(
                 except (EOFError, OSError):
                     busy.discard(link)
                     continue
+                if number == HANDED_OVER:
+                    take(found)
+                    continue
                 if number is None:
-                    notes.append(found)
+                    take(found)
                     busy.discard(link)
                     continue
                 _hand_out(link, waiting, ends[link] % 2)
@@ -172,7 +189,7 @@ def _start(
     try:
         for link in (ours, *others):
             link.close()
-        _serve(theirs, items, todo, work, finish)
+        _supervise(lambda: _serve(theirs, items, todo, work, finish))
         status = 0
     except BaseException:
         # The other side sees that nothing comes, and does the work itself.
@@ -182,19 +199,78 @@ def _start(
         os._exit(status)
 
 
+def _supervise(serve: Callable[[], int]) -> None:
+    """Fork workers, one after the other, until one is done; ends as the last one did."""
+    import signal
+
+    process = 0
+
+    def end(number: int, frame: object) -> None:
+        if process:
+            os.kill(process, signal.SIGKILL)
+        os._exit(1)
+
+    signal.signal(signal.SIGTERM, end)
+    while True:
+        process = os.fork()
+        if not process:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            status = 1
+            try:
+                status = serve()
+            except BaseException:
+                pass
+            finally:
+                os._exit(status)
+        status = os.waitpid(process, 0)[1]
+        process = 0
+        if not os.WIFEXITED(status) or os.WEXITSTATUS(status) != _AGAIN:
+            os._exit(0 if status == 0 else 1)
+
+
 def _serve(
     link: Connection,
     items: Sequence[Item],
     todo: Sequence[range],
     work: Callable[[Item], Result],
     finish: Callable[[], Notes],
-) -> None:
+) -> int:
+    limit = max(LARGE, in_memory() + ROOM)
     while True:
         number = link.recv()
         if number is None:
             link.send((None, finish()))
-            return
-        link.send((number, [work(items[index]) for index in todo[number]]))
+            return 0
+        found = [work(items[index]) for index in todo[number]]
+        if in_memory() < limit:
+            link.send((number, found))
+            continue
+        # What comes next is read by the one that takes over.
+        link.send((HANDED_OVER, finish()))
+        link.send((number, found))
+        return _AGAIN
+
+
+def in_memory() -> int:
+    """Bytes of this process that are in memory; 0 where that cannot be told."""
+    try:
+        with open("/proc/self/statm", "rb") as stream:
+            return int(stream.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def apart(work: Callable[[], Result]) -> Result | None:
+    """Have something done by a process of its own, whose memory goes with it.
+
+    Returns:
+        What it gave, which is pickled; ``None`` where it came to nothing.
+    """
+    found: list[list[Result]] = [
+        results
+        for _, results in _shared([0], [range(1)], lambda item: work(), 1, lambda: None, lambda note: None)
+    ]
+    return found[0][0] if found else None
 
 
 def _end(process: int) -> None:

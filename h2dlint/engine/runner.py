@@ -28,6 +28,7 @@ from h2dlint.syntax.source import SourceText
 
 if TYPE_CHECKING:
     from h2dlint.engine.modules import Projects
+    from h2dlint.engine.whole import WholeRun
 
 MAX_BYTES = 20 * 1024 * 1024
 """A larger file is not linted: it is generated, and parsing it takes gigabytes of memory."""
@@ -133,6 +134,7 @@ def lint_files(
     *,
     jobs: int = 1,
     cache: Path | None = None,
+    whole: WholeRun | None = None,
 ) -> Report:
     """Lint files.
 
@@ -143,13 +145,16 @@ def lint_files(
         rules: to choose from; the installed ones when not given.
         jobs: processes to share the work, at most.
         cache: folder where verdicts are kept from run to run; ``None`` keeps none.
+        whole: where the run as a whole is kept.
     """
     todo, errors = (files.files, files.errors) if isinstance(files, Discovery) else (tuple(files), ())
     if rules is None and (jobs > 1 or cache is not None):
         from h2dlint.engine.batch import lint_all
 
         with rare_collections():
-            return make_report(lint_all(todo, settings, progress, jobs=jobs, folder=cache), errors)
+            run = (whole, files) if whole is not None and isinstance(files, Discovery) else None
+            every = lint_all(todo, settings, progress, jobs=jobs, folder=cache, run=run)
+            return make_report(every, errors)
     from h2dlint.engine.modules import Projects
 
     projects = Projects()
@@ -175,7 +180,7 @@ def lint_file(
 def read_file(file: SourceFile) -> bytes | FileError:
     """The bytes of a file, or why there are none."""
     try:
-        with open(file.location, "rb", opener=_open) as stream:
+        with open(file.location, "rb", opener=open_plain) as stream:
             status = os.fstat(stream.fileno())
             if not stat.S_ISREG(status.st_mode):
                 return FileError(file.path, None, ErrorKind.UNREADABLE, "not a regular file")
@@ -186,7 +191,8 @@ def read_file(file: SourceFile) -> bytes | FileError:
         return FileError(file.path, None, ErrorKind.UNREADABLE, error.strerror or str(error))
 
 
-def _open(path: str, flags: int) -> int:
+def open_plain(path: str, flags: int) -> int:
+    """Open what is to be a file."""
     # What was a file when it was found may have become a named pipe, which without this would not open.
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 

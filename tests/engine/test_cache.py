@@ -19,7 +19,7 @@ from h2dlint.engine.ledger import digest
 from h2dlint.engine.results import Report
 from h2dlint.engine.runner import lint_files, lint_source
 from h2dlint.engine.settings import Settings
-from h2dlint.engine.storing import remove
+from h2dlint.engine.storing import read_sections, remove, write_sections
 from h2dlint.model import Confidence
 
 MAIN = """\
@@ -253,6 +253,12 @@ def stored(tmp_path: Path, start: str) -> Path:
     return found
 
 
+def damaged(part: bytes) -> bytes:
+    """A file whose check sum is right."""
+    body = b"%d\n" % len(part) + part
+    return digest(body).encode() + b"\n" + body
+
+
 @pytest.mark.parametrize("start", ["verdicts", "graph"])
 @pytest.mark.parametrize(
     "damage",
@@ -264,6 +270,10 @@ def stored(tmp_path: Path, start: str) -> Path:
         *(
             lambda data, body=body: digest(body).encode() + b"\n" + body
             for body in (b"", b"[]", b"null", b"{}", b'{"files": 1}', b"[" * 100_000)
+        ),
+        *(
+            lambda data, part=part: damaged(part)
+            for part in (b"[]", b"null", b"{}", b'{"files": 1, "roots": 1, "places": 1}', b"[" * 100_000)
         ),
     ],
 )
@@ -282,11 +292,18 @@ def test_damaged_files_are_ignored(
 def test_foreign_entries_are_ignored(lint: Lint, tmp_path: Path) -> None:
     lint()
     path = stored(tmp_path, "verdicts")
-    read = json.loads(path.read_bytes().partition(b"\n")[2])
-    for location, entry in read["verdicts"].items():
-        entry[-1] = entry[-1][:2] if location.endswith("main.py") else [[1], 2, 3, 4, 5, 6, 7]
-    body = json.dumps(read).encode()
-    path.write_bytes(digest(body).encode() + b"\n" + body)
+    _, (head, numbers, lines) = read_sections(path)
+    entries = [json.loads(line) for line in lines.split(b"\n")]
+    for number, entry in enumerate(entries):
+        entry[-1] = entry[-1][:2] if number else [[1], 2, 3, 4, 5, 6, 7]
+    write_sections(path, json.loads(head), numbers, "\n".join(map(json.dumps, entries)).encode())
+    lint(EVERY)
+    for cut in (numbers[4:], numbers + b"1234", numbers[:-1]):
+        write_sections(path, json.loads(head), cut, lines)
+        lint(EVERY)
+    write_sections(path, json.loads(head), numbers, lines.partition(b"\n")[2])
+    lint(EVERY)
+    write_sections(path, json.loads(head))
     lint(EVERY)
 
 

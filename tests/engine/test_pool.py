@@ -98,6 +98,53 @@ def test_what_a_worker_leaves_behind_is_done_all_the_same(end: str) -> None:
     assert run(ENDS.format(end=end)).startswith("done ")
 
 
+LARGE = """\
+import os, sys, threading
+from h2dlint.engine import pool
+
+pool.LARGE = pool.ROOM = 0
+parent = os.getpid()
+seen = []
+
+def work(item):
+    return item, os.getpid()
+
+def done(more):
+    # As a progress bar does.
+    threading.Thread(target=seen.append, args=(more,)).start()
+
+found, notes = pool.run(list(range(40)), [1] * 40, work, 2, done, os.getpid)
+assert [item for item, _ in found] == list(range(40)), found
+made = {process for _, process in found}
+# Each piece was done by a worker of its own, and all of them have told what they noted.
+assert len(made) > 10 and parent not in made, made
+assert made <= set(notes), (made, notes)
+print("done", len(notes))
+"""
+
+
+def test_a_worker_that_is_large_hands_over() -> None:
+    assert run(LARGE).startswith("done ")
+
+
+APART = """\
+import os, sys
+from h2dlint.engine import pool
+
+parent = os.getpid()
+process, held = pool.apart(lambda: (os.getpid(), "x" * 10))
+assert process != parent and held == "x" * 10
+assert pool.apart(lambda: os._exit(3)) is None
+assert pool.apart(lambda: 1 / 0) is None
+assert pool.in_memory() > 1_000_000
+print("done")
+"""
+
+
+def test_what_is_done_apart_leaves_its_memory_there() -> None:
+    assert run(APART) == "done\n"
+
+
 def test_a_program_with_threads_is_not_forked() -> None:
     program = "import threading\nfrom h2dlint.engine.pool import can_fork\n"
     program += (
