@@ -29,6 +29,7 @@ from h2dlint.engine.results import Report
 from h2dlint.engine.runner import lint_files
 from h2dlint.engine.settings import Settings
 from h2dlint.engine.sieve import Sieve, sift_report
+from h2dlint.engine.storing import is_foreign
 from h2dlint.report import FORMATS, Reporter, Sources, Unreported, View
 from h2dlint.report.notebooks import in_cells, in_file, place
 from h2dlint.report.summary import would_fix
@@ -209,6 +210,9 @@ def _verdict(
 
             return fix_files(found, settings, write=job.fixing, progress=progress, sieve=sieve)
         cache = None if job.no_cache else cache_folder(job.cache_dir, settings)
+        if cache is not None and is_foreign(cache):
+            terminal.warn(f"{cache} is a symbolic link and is not used; --cache-dir names another folder")
+            cache = None
         return lint_files(found, settings, progress, jobs=job.jobs or cores(), cache=cache), ()
 
 

@@ -27,13 +27,15 @@ from h2dlint.engine.graphs import Graphs
 from h2dlint.engine.ledger import Ledger, Seen, Signature, digest, signature
 from h2dlint.engine.packing import pack, unpack
 from h2dlint.engine.places import Grouped, grouped, still_there
+from h2dlint.engine.reading import read_regular
 from h2dlint.engine.results import FileResult
+from h2dlint.engine.runner import MAX_BYTES
 from h2dlint.engine.settings import Settings
-from h2dlint.engine.storing import read_checked, write_checked
+from h2dlint.engine.storing import USUAL, read_checked, write_checked
 from h2dlint.model import ErrorKind
 
-FOLDER = ".h2dlint_cache"
-FORMAT = 4
+FOLDER = USUAL
+FORMAT = 5
 LIBRARIES = ("libcst", "pathspec")
 """What else decides on findings and fixes, and on which files are looked at."""
 SETTLED = 3_000_000_000
@@ -168,9 +170,8 @@ class Cache:
             if tuple(was) == sign and max(sign[0], sign[1]) + SETTLED < when:
                 return str(content)
         try:
-            with open(path, "rb") as stream:
-                return digest(stream.read())
-        except OSError:
+            return digest(read_regular(path, MAX_BYTES))
+        except (OSError, ValueError):
             return None
 
     def scan(self, path: str) -> str | None:

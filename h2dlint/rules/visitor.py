@@ -21,7 +21,6 @@ from h2dlint.syntax.limits import fits_libcst
 from h2dlint.syntax.snippets import Snippet, snippet_node
 from h2dlint.syntax.source import SourceText
 
-
 REFUSED = "no fix: the statement is nested too deeply, or too large, to be rewritten"
 
 

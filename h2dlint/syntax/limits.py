@@ -27,7 +27,9 @@ SMALL_FILE = 512 * 1024
 """Bytes in which there cannot be too many marks that matter."""
 
 _FORMATTED = ("JoinedStr", "TemplateStr")
-_MARKS = bytes(code for code in range(33, 127) if not chr(code).isalnum() and chr(code) not in "_\"'\\#") + b"\n"
+_MARKS = (
+    bytes(code for code in range(33, 127) if not chr(code).isalnum() and chr(code) not in "_\"'\\#") + b"\n"
+)
 
 
 def too_many_marks(data: bytes) -> bool:
