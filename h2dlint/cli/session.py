@@ -32,6 +32,7 @@ from h2dlint.engine.sieve import Sieve, sift_report
 from h2dlint.engine.storing import is_foreign
 from h2dlint.report import FORMATS, Reporter, Sources, Unreported, View
 from h2dlint.report.notebooks import in_cells, in_file, place
+from h2dlint.report.style import escape
 from h2dlint.report.summary import would_fix
 from h2dlint.syntax.source import DecodeError, SourceText, read_source
 
@@ -132,7 +133,7 @@ def run(job: Job) -> int:
     except ConfigError as error:
         raise Failure(str(error)) from error
     if job.show_files:
-        terminal.Output().write(f"{file.location}\n" for file in found.files)
+        terminal.Output().write(f"{escape(str(file.location))}\n" for file in found.files)
         say_errors(Report(errors=found.errors))
         return Exit.FAILED if found.errors else Exit.CLEAN
     if not found.files and not found.errors and not job.quiet:

@@ -26,7 +26,7 @@ from h2dlint.engine.errors import ConfigError
 from h2dlint.engine.extending import chain, combine
 from h2dlint.engine.overrides import read_overrides
 from h2dlint.engine.profiles import PROFILE, check_profiles, read_file_options, with_values
-from h2dlint.engine.reading import MAX_CONFIG, is_regular, read_regular, why
+from h2dlint.engine.reading import MAX_CONFIG, MAX_PARTS, has_long_key, is_regular, read_regular, why
 from h2dlint.engine.schema import KEYS, OPTIONS, SELECTORS, check_values, read_value
 from h2dlint.engine.selectors import nearest
 from h2dlint.engine.settings import Selection, Settings
@@ -224,6 +224,8 @@ def _table(file: Path, shown: str) -> dict[str, Any] | None:
         raise ConfigError(f"{shown}: cannot be read: {why(error)}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{shown}: is not UTF-8") from error
+    if has_long_key(text):
+        raise ConfigError(f"{shown}: invalid TOML: a key of more than {MAX_PARTS} parts")
     try:
         document: dict[str, Any] = tomllib.loads(text)
     except RecursionError as error:

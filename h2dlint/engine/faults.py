@@ -12,7 +12,7 @@ from h2dlint.syntax.limits import measure
 from h2dlint.syntax.source import SourceText
 
 DEEP = 150
-"""Levels of a syntax tree that code does not have that a person wrote: where Python's stack did not do, they are why."""
+"""Levels of a syntax tree that nobody writes by hand: where Python's stack was too small, they are why."""
 
 
 def guarded(source: SourceText, path: str, run: Callable[[], list[Finding]]) -> list[Finding] | FileError:

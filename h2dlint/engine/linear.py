@@ -1,4 +1,4 @@
-"""Matching globs in time that grows with the length of pattern times path, for those that regular expressions are slow on.
+"""Matching globs in time that grows with the length of pattern times path, where ``re`` may be slow.
 
 ``re`` tries one way after the other: of ``*a*a*a*a*a*b`` and a name of a few hundred characters that takes longer than
 anybody waits, and patterns come with repositories that anybody may have made. Here all places that a match may have got
@@ -38,8 +38,8 @@ def matches(pattern: str, text: str, *, crossing: bool = True) -> bool:
     Args:
         pattern: one that can be read.
         text: the path, with forward slashes.
-        crossing: ``*`` and ``?`` match slashes and braces hold alternatives, as ruff has it; without it they do not, and
-            neither do ``[...]``, as git has it.
+        crossing: ``*`` and ``?`` match slashes and braces hold alternatives, as ruff has it; without it they do not,
+            and neither do ``[...]``, as git has it.
     """
     return _Match(text, crossing).run(pattern)
 

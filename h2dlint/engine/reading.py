@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
 
 MAX_CONFIG = 4 * 1024 * 1024
 """A larger configuration, or file of what git ignores, is not read."""
+
+MAX_PARTS = 500
+"""Of a key in a configuration: the parser of Python takes time that grows with the square of them."""
 
 MAX_BASELINE = 256 * 1024 * 1024
 """A larger baseline is not read."""
@@ -69,6 +73,16 @@ def is_regular(path: Path) -> bool:
         return path.is_file()
     except OSError:
         return False
+
+
+def has_long_key(text: str) -> bool:
+    """Whether a configuration may hold a key that takes minutes to read."""
+    if text.count(".") <= MAX_PARTS:
+        return False
+    tight = re.sub(r"[ \t]", "", text)
+    if tight.count('"."') + tight.count("'.'") > MAX_PARTS:
+        return True
+    return any(word.count(".") > MAX_PARTS and ".." not in word for word in re.findall(r"[\w.-]+", tight))
 
 
 def limited(read: Callable[[int], bytes], limit: int) -> bytes | None:

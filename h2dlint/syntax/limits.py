@@ -12,7 +12,7 @@ import ast
 from h2dlint.syntax.trees import children, walk
 
 MAX_DEPTH = 400
-"""Levels of one statement. LibCST 1.9 was seen to crash at 6,400 with a stack of 8 MiB, and at 400 with one of 512 KiB."""
+"""Levels of one statement. LibCST 1.9 was seen to crash at 6,400 with a stack of 8 MiB, at 400 with 512 KiB."""
 
 MAX_NODES = 50_000
 """Nodes of one statement: about 300 MB as a tree of LibCST."""
