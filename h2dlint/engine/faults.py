@@ -26,7 +26,11 @@ def guarded(source: SourceText, path: str, run: Callable[[], list[Finding]]) -> 
         with quiet():
             return run()
     except SyntaxError as error:
-        return FileError(path, error.lineno or None, ErrorKind.SYNTAX, error.msg or "invalid syntax")
+        from h2dlint.engine.newer import needed  # Most runs meet no broken file.
+
+        message = error.msg or "invalid syntax"
+        message += needed(message, source.line_text(error.lineno or 0))
+        return FileError(path, error.lineno or None, ErrorKind.SYNTAX, message)
     except UnicodeEncodeError as error:
         return FileError(path, None, ErrorKind.ENCODING, one_line(error))
     except (RecursionError, MemoryError) as error:
