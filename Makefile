@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 # `make gpu` on a machine whose torch lives elsewhere: make gpu GPU_PYTHON=python3
+OLDEST_TESTS := tests/syntax tests/engine/test_fixing.py tests/engine/test_gitignore.py tests/rules/test_fixes.py tests/report
 GPU_PYTHON ?= $(BIN)/python
 WHEEL ?= sglang==0.5.23
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -12,7 +13,7 @@ REFERENCE := fixtures/logits_processor
 # A stamp for the interpreter: another PYTHON makes the environment anew.
 MADE := $(VENV)/.made-with-$(notdir $(PYTHON))
 
-.PHONY: help demo test lint format docs gpu gpu-runtime bench clean
+.PHONY: help demo test lint format docs gpu gpu-runtime bench clean kill-test oldest
 
 help:
 	@echo "make demo    lint the reference module and show what the fixes would change"
@@ -21,6 +22,8 @@ help:
 	@echo "make docs    build the documentation into build/site"
 	@echo "make gpu     run the proof on this machine's GPU"
 	@echo "make gpu-runtime  trace and verify programs and libraries on this machine's GPU"
+	@echo "make kill-test  kill runs at random moments and see that nothing is lost"
+	@echo "make oldest  run tests with the oldest releases of what h2dlint needs"
 	@echo "make bench   time h2dlint beside ruff, ast-grep, semgrep and TorchFix on $(WHEEL)"
 
 $(MADE):
@@ -80,6 +83,22 @@ gpu: $(if $(findstring $(VENV),$(GPU_PYTHON)),$(VENV)/.test)
 # Figures go to $$H2DLINT_GPU_RESULTS, else to build/runtime; libraries that are not installed are left out.
 gpu-runtime: $(if $(findstring $(VENV),$(GPU_PYTHON)),$(VENV)/.test)
 	H2DLINT_GPU_RESULTS="$${H2DLINT_GPU_RESULTS:-build/runtime}" $(GPU_PYTHON) -m tests.gpu.runtime_report $(RUNTIME)
+
+# Runs of h2dlint that are killed at random moments: nothing may be lost.
+KILLS ?= 200
+kill-test: $(VENV)/.test
+	$(BIN)/python -m tests.hardening.killing $(KILLS)
+
+# The oldest releases that pyproject.toml permits, on the oldest Python that is at hand.
+oldest: $(VENV)/.oldest
+	PYTHONPATH=. build/oldest/bin/python -m pytest -q -W "ignore::DeprecationWarning" -p no:cacheprovider $(OLDEST_TESTS)
+
+$(VENV)/.oldest: $(VENV)/.run pyproject.toml
+	rm -rf build/oldest
+	$$(command -v python3.10 || command -v $(PYTHON)) -m venv build/oldest
+	build/oldest/bin/python -m pip install --quiet --disable-pip-version-check \
+		$$($(BIN)/python tests/hardening/oldest.py) "click>=8.2" pytest pytest-timeout hypothesis jsonschema
+	@touch $@
 
 bench: $(VENV)/.bench
 	$(BIN)/python tests/bench/bench.py "$(WHEEL)"

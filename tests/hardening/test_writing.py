@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from h2dlint.engine import write
 from h2dlint.engine.write import ABANDONED, MARK, WriteError, create_atomically, write_atomically
 
 ROOT = Path(__file__).parents[2]
@@ -94,7 +93,7 @@ def test_a_second_writer_waits_and_then_sees_what_the_first_one_wrote(
         assert go.wait(20)
         move(source, target)
 
-    monkeypatch.setattr(write.os, "replace", slowly)
+    monkeypatch.setattr(os, "replace", slowly)
     first = threading.Thread(target=write_atomically, args=(file, b"first"), kwargs={"expected": b"old\n"})
     first.start()
     assert inside.wait(20)
@@ -132,7 +131,7 @@ def test_a_new_file_is_there_with_all_of_its_content_or_not(
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(write.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(WriteError, match="No space left"):
         create_atomically(tmp_path / "b", b"text")
     assert names(tmp_path) == ["a", "link"]
