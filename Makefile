@@ -95,7 +95,7 @@ oldest: $(VENV)/.oldest
 
 $(VENV)/.oldest: $(VENV)/.run pyproject.toml
 	rm -rf build/oldest
-	$$(command -v python3.10 || command -v $(PYTHON)) -m venv build/oldest
+	$$(python3.10 -c "import sys; print(sys.executable)" 2>/dev/null || command -v $(PYTHON)) -m venv build/oldest
 	build/oldest/bin/python -m pip install --quiet --disable-pip-version-check \
 		$$($(BIN)/python tests/hardening/oldest.py) "click>=8.2" pytest pytest-timeout hypothesis jsonschema
 	@touch $@
