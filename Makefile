@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 # `make gpu` on a machine whose torch lives elsewhere: make gpu GPU_PYTHON=python3
+OLDEST_TESTS := tests/syntax tests/engine/test_fixing.py tests/engine/test_gitignore.py tests/rules/test_fixes.py tests/report
 GPU_PYTHON ?= $(BIN)/python
 # `make fuzz FUZZ_SECONDS=3600`: processor time to spend; a seed repeats a run.
 FUZZ_SECONDS ?= 600
@@ -16,7 +17,7 @@ REFERENCE := fixtures/logits_processor
 # A stamp for the interpreter: another PYTHON makes the environment anew.
 MADE := $(VENV)/.made-with-$(notdir $(PYTHON))
 
-.PHONY: help demo test lint format docs gpu gpu-runtime differential bench corpus mutation fuzz clean
+.PHONY: help demo test lint format docs gpu gpu-runtime differential bench corpus mutation fuzz kill-test oldest clean
 
 help:
 	@echo "make demo    lint the reference module and show what the fixes would change"
@@ -26,6 +27,8 @@ help:
 	@echo "make gpu     run the proof on this machine's GPU"
 	@echo "make gpu-runtime  trace and verify programs and libraries on this machine's GPU"
 	@echo "make differential  run drawn programs before and after the fixes, with a stand-in for the GPU"
+	@echo "make kill-test  kill runs at random moments and see that nothing is lost"
+	@echo "make oldest  run tests with the oldest releases of what h2dlint needs"
 	@echo "make bench   time h2dlint beside ruff, ast-grep, semgrep and TorchFix on $(WHEEL)"
 	@echo "make corpus  lint pinned wheels, and show which findings came, went and changed"
 	@echo "make mutation  mutation-test the fixes for $(MINUTES) minutes"
@@ -103,6 +106,21 @@ SEED ?= 0
 DIFFERENTIAL ?= --budget 36000
 differential: $(VENV)/.test
 	$(BIN)/python -m tests.gpu.differential --stand-in --programs $(PROGRAMS) --seed $(SEED) $(DIFFERENTIAL)
+# Runs of h2dlint that are killed at random moments: nothing may be lost.
+KILLS ?= 200
+kill-test: $(VENV)/.test
+	$(BIN)/python -m tests.hardening.killing $(KILLS)
+
+# The oldest releases that pyproject.toml permits, on the oldest Python that is at hand.
+oldest: $(VENV)/.oldest
+	PYTHONPATH=. build/oldest/bin/python -m pytest -q -W "ignore::DeprecationWarning" -p no:cacheprovider $(OLDEST_TESTS)
+
+$(VENV)/.oldest: $(VENV)/.run pyproject.toml
+	rm -rf build/oldest
+	$$(python3.10 -c "import sys; print(sys.executable)" 2>/dev/null || command -v $(PYTHON)) -m venv build/oldest
+	build/oldest/bin/python -m pip install --quiet --disable-pip-version-check \
+		$$($(BIN)/python tests/hardening/oldest.py) "click>=8.2" pytest pytest-timeout hypothesis jsonschema
+	@touch $@
 
 bench: $(VENV)/.bench
 	$(BIN)/python tests/bench/bench.py "$(WHEEL)"

@@ -49,6 +49,7 @@ class Mentions:
         self._tree = outline.tree
         self._loose: list[ast.stmt] | None = None
         self._indexed: dict[int, dict[str, list[Mention]]] = {}
+        self._found: dict[str, list[int]] = {}
         self.dynamic = _DYNAMIC.search(text) is not None
 
     def everywhere(self, name: str) -> list[Mention]:
@@ -79,7 +80,13 @@ class Mentions:
             if isinstance(mention.node, ast.Name)
         ]
 
-    def _offsets(self, name: str) -> Iterator[int]:
+    def _offsets(self, name: str) -> list[int]:
+        # A notebook may define the same name in each of its cells.
+        if name not in self._found:
+            self._found[name] = list(self._search(name))
+        return self._found[name]
+
+    def _search(self, name: str) -> Iterator[int]:
         text, offset = self._text, -1
         while (offset := text.find(name, offset + 1)) >= 0:
             end = offset + len(name)

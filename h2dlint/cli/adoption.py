@@ -72,6 +72,8 @@ class Baselines:
         }
         self.read = cache(self._read)
         self.used: dict[str, Baseline] = {}
+        roots = {settings.root, *(file.settings.root for file in found.files if file.settings is not None)}
+        self._roots = sorted(roots)
 
     def __call__(self, location: Path) -> Baseline | None:
         """The baseline that holds for a file.
@@ -81,6 +83,11 @@ class Baselines:
         """
         path = self._of.get(location, self._settings.baseline)
         return self.read(path) if path is not None else None
+
+    def is_inside(self, path: str) -> bool:
+        """Whether a baseline lies in a repository, or else a project, of the run."""
+        tops = (_repository(Path(root)) for root in self._roots)
+        return any(Path(os.path.realpath(path)).is_relative_to(os.path.realpath(top)) for top in tops)
 
     def _read(self, path: str) -> Baseline:
         from h2dlint.engine.baseline import Baseline
@@ -139,8 +146,12 @@ def shrink(job: Job, baselines: Baselines, cwd: Path) -> None:
         smaller, gone = baseline.shrunk(covered)
         if smaller.entries == baseline.entries:
             continue
+        if "baseline" not in job.overrides and not baselines.is_inside(path):
+            # A configuration that came with a repository is not to decide what is written elsewhere.
+            terminal.warn(f"{path} lies outside of the repository and is not shortened; --baseline does that")
+            continue
         try:
-            _replace(Path(path), smaller.to_bytes())
+            _replace(Path(path), smaller.to_bytes(), baseline.data)
         except OSError as error:
             terminal.warn(f"cannot write {path}: {error.strerror or error}")
             continue
@@ -169,7 +180,7 @@ def write_baseline(job: Job, report: Report, found: Discovery, sources: Sources,
         narrowed = bool(_NARROWING & job.overrides.keys())
         new = old.taking(report.findings, sources, places, narrowed)
         path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, new.to_bytes())
+        _replace(path, new.to_bytes(), old.data)
     except ConfigError as error:
         raise Failure(f"not written: {error}") from error
     except OSError as error:
@@ -198,14 +209,19 @@ def add_comments(job: Job, report: Report, found: Discovery, settings: Settings)
     return report, Exit.FAILED if report.errors else Exit.CLEAN
 
 
-def _replace(path: Path, data: bytes) -> None:
-    from h2dlint.engine.write import WriteError, write_atomically
+def _repository(folder: Path) -> Path:
+    return next((top for top in (folder, *folder.parents) if (top / ".git").exists()), folder)
 
-    if not path.exists():
-        path.write_bytes(data)
-        return
+
+def _replace(path: Path, data: bytes, before: bytes | None) -> None:
+    """Write a baseline, unless another run has written it since it was read."""
+    from h2dlint.engine.write import WriteError, create_atomically, write_atomically
+
     try:
-        write_atomically(path, data)
+        if before is None:
+            create_atomically(Path(os.path.realpath(path)), data)
+        else:
+            write_atomically(path, data, expected=before)
     except WriteError as error:
         raise OSError(str(error)) from error
 

@@ -53,7 +53,10 @@ class Command(click.Command):
             if verbose:
                 import traceback
 
-                click.echo(traceback.format_exc(), err=True, nl=False)
+                from h2dlint.report.style import escape
+
+                lines = traceback.format_exc().splitlines()
+                click.echo("\n".join(map(escape, lines)), err=True)
             raise Failure(_internal(error, hint=not verbose)) from error
 
 
@@ -90,6 +93,11 @@ class Root(click.Group):
         try:
             status = super().main(*args, **kwargs)
         except click.ClickException as error:
+            if isinstance(error, click.UsageError):
+                from h2dlint.report.style import escape
+
+                # A shell pattern may have put the name of a file where an option goes.
+                error = click.UsageError(escape(error.format_message()), error.ctx)
             error.show()
             status = Exit.FAILED
         except (KeyboardInterrupt, click.Abort):

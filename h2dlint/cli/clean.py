@@ -25,6 +25,7 @@ def clean(paths: tuple[str, ...], cache_dir: Path | None) -> None:
     from h2dlint.engine.cache import FOLDER
     from h2dlint.engine.config import ConfigError, load_settings
     from h2dlint.engine.storing import remove
+    from h2dlint.report.style import escape
 
     cwd = Path.cwd()
     try:
@@ -41,4 +42,4 @@ def clean(paths: tuple[str, ...], cache_dir: Path | None) -> None:
         except OSError as error:
             raise Failure(f"{folder}: cannot be removed: {error.strerror or error}") from error
         if removed:
-            click.echo(f"removed the verdicts in {folder}", err=True)
+            click.echo(escape(f"removed the verdicts in {folder}"), err=True)

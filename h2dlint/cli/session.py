@@ -30,8 +30,10 @@ from h2dlint.engine.results import Report
 from h2dlint.engine.runner import lint_files
 from h2dlint.engine.settings import Settings
 from h2dlint.engine.sieve import Sieve, sift_report
+from h2dlint.engine.storing import is_foreign
 from h2dlint.report import FORMATS, Reporter, Sources, Unreported, View
 from h2dlint.report.notebooks import in_cells, in_file, place
+from h2dlint.report.style import escape
 from h2dlint.report.summary import would_fix
 from h2dlint.syntax.source import DecodeError, SourceText, read_source
 
@@ -139,7 +141,7 @@ def run(job: Job) -> int:
     except ConfigError as error:
         raise Failure(str(error)) from error
     if job.show_files:
-        terminal.Output().write(f"{file.location}\n" for file in found.files)
+        terminal.Output().write(f"{escape(str(file.location))}\n" for file in found.files)
         say_errors(Report(errors=found.errors))
         return Exit.FAILED if found.errors else Exit.CLEAN
     if not found.files and not found.errors and not job.quiet:
@@ -269,6 +271,9 @@ def _verdict(
                 jobs=job.jobs or cores(),
             )
         cache = None if job.no_cache else cache_folder(job.cache_dir, settings)
+        if cache is not None and is_foreign(cache):
+            terminal.warn(f"{cache} is a symbolic link and is not used; --cache-dir names another folder")
+            cache = None
         kept = whole if sieve is None else None
         return lint_files(found, settings, progress, jobs=job.jobs or cores(), cache=cache, whole=kept), ()
 

@@ -14,8 +14,9 @@ from h2dlint.cli.verbose import explain_run
 from h2dlint.engine.config import ConfigError
 from h2dlint.engine.files import Discovery, display_path, is_excluded
 from h2dlint.engine.fixing import FixOutcome, fix_source
+from h2dlint.engine.reading import limited
 from h2dlint.engine.results import FileResult, Report
-from h2dlint.engine.runner import lint_source
+from h2dlint.engine.runner import MAX_BYTES, lint_source
 from h2dlint.engine.settings import Settings
 from h2dlint.syntax.source import DecodeError, SourceText, read_source
 
@@ -23,7 +24,9 @@ from h2dlint.syntax.source import DecodeError, SourceText, read_source
 def run_stdin(job: Job, settings: Settings, cwd: Path) -> int:
     """Do the job on standard input and return the exit status."""
     begin = time.monotonic()
-    data = sys.stdin.buffer.read()
+    data = limited(sys.stdin.buffer.read, MAX_BYTES)
+    if data is None:
+        raise Failure(f"standard input: files over {MAX_BYTES // (1024 * 1024)} MiB are not linted")
     try:
         outcome = _outcome(job, settings, cwd, data)
     except ConfigError as error:

@@ -57,7 +57,12 @@ def warn(message: str) -> None:
 
 def say(message: str) -> None:
     """Print a line to standard error."""
-    click.echo(escape(message), err=True)
+    click.echo(escape(_inert(message)), err=True)
+
+
+def _inert(line: str) -> str:
+    """A line that GitHub Actions does not take for a command: blanks in front of one do not matter to it."""
+    return line.replace(":", r"\x3a", 1) if line.lstrip().startswith("::") else line
 
 
 class Output:

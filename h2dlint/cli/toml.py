@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from h2dlint.engine.config import FILE_NAMES
-from h2dlint.engine.write import WriteError, write_atomically
+from h2dlint.engine.write import WriteError, create_atomically, write_atomically
 
 
 class TomlError(Exception):
@@ -66,7 +66,7 @@ def add_keys(file: Path, values: Mapping[str, Any]) -> tuple[list[str], list[str
         if file.exists():
             write_atomically(file, after, expected=before)
         else:
-            file.write_bytes(after)
+            create_atomically(file, after)
     except (OSError, WriteError) as error:
         raise TomlError(f"{file}: cannot be written: {error}") from error
     return added, kept

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from h2dlint.engine.errors import ConfigError
+from h2dlint.engine.reading import MAX_BASELINE, read_regular, why
 from h2dlint.engine.results import FileResult, Silenced
 from h2dlint.engine.sieve import decoded, lines
 from h2dlint.model import Finding
@@ -48,6 +49,8 @@ class Baseline:
     path: Path
     entries: Entries = field(default_factory=dict)
     _left: Entries = field(default_factory=dict)
+    data: bytes | None = field(default=None, compare=False, repr=False)
+    """What was in the file; ``None`` where there was none."""
 
     @classmethod
     def read(cls, path: Path) -> Baseline:
@@ -57,19 +60,18 @@ class Baseline:
             ConfigError: there is none, or it is no baseline.
         """
         try:
-            text = path.read_bytes().decode("utf-8")
+            data = read_regular(path, MAX_BASELINE)
+            text = data.decode("utf-8")
         except OSError as error:
             hint = "; --write-baseline writes one" if isinstance(error, FileNotFoundError) else ""
-            raise ConfigError(
-                f"the baseline {path} cannot be read: {error.strerror or error}{hint}"
-            ) from error
+            raise ConfigError(f"the baseline {path} cannot be read: {why(error)}{hint}") from error
         except UnicodeDecodeError as error:
             raise ConfigError(f"the baseline {path} is not UTF-8") from error
         try:
             document = json.loads(text)
             if document["version"] != VERSION:
                 raise ConfigError(f"the baseline {path} has version {document['version']}, not {VERSION}")
-            return cls(path, {name: _read(rows) for name, rows in document["findings"].items()})
+            return cls(path, {name: _read(rows) for name, rows in document["findings"].items()}, data=data)
         except ConfigError:
             raise
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:

@@ -31,13 +31,15 @@ from h2dlint.engine.grounds import Grounds, Part, Verdict
 from h2dlint.engine.ledger import Ledger, Seen, Signature, digest, signature
 from h2dlint.engine.packing import pack, unpack
 from h2dlint.engine.places import Grouped, grouped, still_there
+from h2dlint.engine.reading import read_regular
 from h2dlint.engine.results import FileResult
+from h2dlint.engine.runner import MAX_BYTES
 from h2dlint.engine.settings import Settings
-from h2dlint.engine.storing import read_sections, write_sections
+from h2dlint.engine.storing import USUAL, read_sections, write_sections
 from h2dlint.engine.visible import visible
 from h2dlint.model import ErrorKind
 
-FOLDER = ".h2dlint_cache"
+FOLDER = USUAL
 FORMAT = 6
 LIBRARIES = ("libcst", "pathspec")
 """What else decides on findings and fixes, and on which files are looked at."""
@@ -172,16 +174,14 @@ class Cache:
             if tuple(was) == sign and max(sign[0], sign[1]) + SETTLED < when:
                 return str(content)
         try:
-            with open(path, "rb") as stream:
-                return digest(stream.read())
-        except OSError:
+            return digest(read_regular(path, MAX_BYTES))
+        except (OSError, ValueError):
             return None
 
     def _visible(self, path: str, content: str | None) -> str | None:
         """What other files see of a file, if that is in it which is said to be."""
         try:
-            with open(path, "rb") as stream:
-                data = stream.read()
+            data = read_regular(path, MAX_BYTES)
         except OSError:
             return None
         return visible(data) if digest(data) == content else None

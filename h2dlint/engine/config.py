@@ -26,6 +26,7 @@ from h2dlint.engine.errors import ConfigError
 from h2dlint.engine.extending import chain, combine
 from h2dlint.engine.overrides import read_overrides
 from h2dlint.engine.profiles import PROFILE, check_profiles, read_file_options, with_values
+from h2dlint.engine.reading import MAX_CONFIG, MAX_PARTS, has_long_key, is_regular, read_regular, why
 from h2dlint.engine.schema import KEYS, OPTIONS, SELECTORS, check_values, read_value
 from h2dlint.engine.selectors import nearest
 from h2dlint.engine.settings import Selection, Settings
@@ -135,10 +136,10 @@ class Resolver:
 
     def _file_in(self, folder: Path) -> Path | None:
         for name in FILE_NAMES:
-            if _is_file(folder / name):
+            if is_regular(folder / name):
                 return folder / name
         file = folder / _PYPROJECT
-        if _is_file(file):
+        if is_regular(file):
             self.read.add(os.fspath(file))
             if _table(file, self._shown(file)) is not None:
                 return file
@@ -223,13 +224,17 @@ def root_without_config(folder: Path, seen: dict[str, bool] | None = None) -> Pa
 def _table(file: Path, shown: str) -> dict[str, Any] | None:
     """The configuration in a file; ``None`` for a ``pyproject.toml`` that has none."""
     try:
-        text = file.read_bytes().decode("utf-8-sig")
+        text = read_regular(file, MAX_CONFIG).decode("utf-8-sig")
     except OSError as error:
-        raise ConfigError(f"{shown}: cannot be read: {error.strerror or error}") from error
+        raise ConfigError(f"{shown}: cannot be read: {why(error)}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{shown}: is not UTF-8") from error
+    if has_long_key(text):
+        raise ConfigError(f"{shown}: invalid TOML: a key of more than {MAX_PARTS} parts")
     try:
         document: dict[str, Any] = tomllib.loads(text)
+    except RecursionError as error:
+        raise ConfigError(f"{shown}: invalid TOML: nested too deeply") from error
     except tomllib.TOMLDecodeError as error:
         message = str(error)
         place = _PLACE.search(message)
@@ -297,11 +302,3 @@ class _RuleNames(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self._names)
-
-
-def _is_file(path: Path) -> bool:
-    """A file is there; a folder that may not be looked into holds no configuration (before 3.12 this raises)."""
-    try:
-        return path.is_file()
-    except OSError:
-        return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 
+_ODD = re.compile(rb'[\x00-\x1f\x7f"\\]')
 _NO_NEWLINE = b"\\ No newline at end of file\n"
 
 
@@ -22,13 +23,19 @@ def unified_diff(path: str, before: bytes, after: bytes, prefixed: bool = False)
     """
     if before == after:
         return b""
-    name = path.encode("utf-8", "surrogateescape")
-    if b" " in name:
-        name += b"\t"  # Ends the name for patch and git, which otherwise stop at the blank.
     # Lines end at "\n" alone, as diff and patch see it: a "\r" is part of its line.
-    old, new = (b"a/" + name, b"b/" + name) if prefixed else (name, name)
+    old, new = (_header(f"a/{path}"), _header(f"b/{path}")) if prefixed else (_header(path), _header(path))
     lines = difflib.diff_bytes(difflib.unified_diff, _lines(before), _lines(after), old, new)
     return b"".join(line if line.endswith(b"\n") else line + b"\n" + _NO_NEWLINE for line in lines)
+
+
+def _header(path: str) -> bytes:
+    """A path as git writes it, and git and patch read it: in quotes where it holds what would end the line."""
+    name = path.encode("utf-8", "surrogateescape")
+    if _ODD.search(name):
+        return b'"' + _ODD.sub(lambda match: b"\\%03o" % match[0][0], name) + b'"'
+    # A tab ends the name for patch and git, which otherwise stop at the blank.
+    return name + b"\t" if b" " in name else name
 
 
 def _lines(data: bytes) -> list[bytes]:

@@ -26,7 +26,7 @@ _OWN = re.compile(r"#\s*h2dlint\s*:\s*(?!\s|noqa)([a-z-]*)", re.IGNORECASE)
 _SYNC_OK = re.compile(r"#\s*gpu-sync-ok(?=[:\s]|$)", re.IGNORECASE)
 _CODE = re.compile(r"[A-Z]+[0-9]+")
 _SEPARATORS = re.compile(r"[\s,]*")
-_BRACKETS = re.compile(r"\s*\[([^\]]*)\]")
+_BRACKETS = re.compile(r"\s*\[([^\[\]]*)\]")
 
 
 class Kind(enum.Enum):

@@ -8,7 +8,11 @@ from collections.abc import Callable
 
 from h2dlint.engine.quiet import quiet
 from h2dlint.model import ErrorKind, FileError, Finding
+from h2dlint.syntax.limits import measure
 from h2dlint.syntax.source import SourceText
+
+DEEP = 150
+"""Levels of a syntax tree that nobody writes by hand: where Python's stack was too small, they are why."""
 
 
 def guarded(source: SourceText, path: str, run: Callable[[], list[Finding]]) -> list[Finding] | FileError:
@@ -22,13 +26,17 @@ def guarded(source: SourceText, path: str, run: Callable[[], list[Finding]]) -> 
         with quiet():
             return _run(run)
     except SyntaxError as error:
-        return FileError(path, error.lineno or None, ErrorKind.SYNTAX, error.msg or "invalid syntax")
+        from h2dlint.engine.newer import needed  # Most runs meet no broken file.
+
+        message = error.msg or "invalid syntax"
+        message += needed(message, source.line_text(error.lineno or 0))
+        return FileError(path, error.lineno or None, ErrorKind.SYNTAX, message)
     except UnicodeEncodeError as error:
         return FileError(path, None, ErrorKind.ENCODING, one_line(error))
     except (RecursionError, MemoryError) as error:
         if _raised_by_parser(error):
             return FileError(path, None, ErrorKind.SYNTAX, "nested too deeply for the parser")
-        return internal_error(path, error)
+        return _too_deep(source, path) or internal_error(path, error)
     except Exception as error:
         return internal_error(path, error)
 
@@ -49,6 +57,21 @@ def _raised_by_parser(error: BaseException) -> bool:
     """Whether the innermost Python frame is that of ``ast.parse``: the file is at fault, not a rule."""
     frames = traceback.extract_tb(error.__traceback__)
     return bool(frames) and frames[-1].filename == ast.__file__ and frames[-1].name == "parse"
+
+
+def _too_deep(source: SourceText, path: str) -> FileError | None:
+    """That a file, and not a mistake of ours, is what made Python's stack too small."""
+    try:
+        with quiet():
+            found = measure(ast.parse(source.text), DEEP)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    if found is None:
+        return None
+    # Operators and contexts have no place of their own.
+    line = getattr(found, "lineno", None)
+    message = f"nested too deeply to be analysed: over {DEEP} levels, more than fit on Python's stack"
+    return FileError(path, line, ErrorKind.TOO_LARGE, message)
 
 
 def internal_error(path: str, error: BaseException, line: int | None = None) -> FileError:

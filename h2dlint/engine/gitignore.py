@@ -17,6 +17,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from h2dlint.engine.linear import is_slow, matches
+from h2dlint.engine.reading import MAX_CONFIG, read_regular
+
 if TYPE_CHECKING:
     from pathspec import Pattern
 
@@ -49,8 +52,9 @@ class _Patterns:
         """
         mark = _FOLDER if is_folder else _FILE
         name = path.rpartition("/")[2]
-        for by_name, pattern in self._last_first:
-            if pattern.match_file((name if by_name else path) + mark) is not None:
+        for by_name, pattern, glob in self._last_first:
+            text = (name if by_name else path) + mark
+            if matches(glob, text, crossing=False) if is_slow(glob, len(text)) else pattern.match_file(text):
                 return pattern.include
         return None
 
@@ -117,13 +121,12 @@ class IgnoreStack:
 def _read(file: str, folder: str) -> tuple[tuple[str, _Patterns], ...]:
     if not os.path.isfile(file):
         return ()
-    with open(file, "rb") as stream:
-        text = stream.read().decode("utf-8-sig", "surrogateescape")
+    text = read_regular(file, MAX_CONFIG).decode("utf-8-sig", "surrogateescape")
     return ((folder, _Patterns(line.removesuffix("\r") for line in text.split("\n"))),)
 
 
-def _compile(line: str) -> list[tuple[bool, Pattern]]:
-    """The pattern in a line, if any, and whether it is for a bare name rather than for a path."""
+def _compile(line: str) -> list[tuple[bool, Pattern, str]]:
+    """The pattern in a line, if any, whether it is for a bare name rather than for a path, and its glob."""
     glob = line.rstrip(" ")
     if glob != line and (len(glob) - len(glob.rstrip("\\"))) % 2:
         glob += " "  # A blank at the end counts behind a backslash.
@@ -145,4 +148,4 @@ def _compile(line: str) -> list[tuple[bool, Pattern]]:
             spec = GitIgnoreSpec.from_lines([f"{'!' * negated}{glob}{mark}"])
     except (ValueError, re.error):
         return []
-    return [(by_name, pattern) for pattern in spec.patterns]
+    return [(by_name, pattern, glob[1:] + mark) for pattern in spec.patterns]

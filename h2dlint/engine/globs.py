@@ -12,6 +12,12 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
+from h2dlint.engine.linear import is_slow, matches
+
+MAX_BRACES = 20
+LONGEST = 4096
+"""Characters of a path."""
+
 _LITERAL = re.compile(r"(?!\.\.?$)[\w.-]+")
 """A bare name without wildcards."""
 
@@ -55,6 +61,8 @@ def _translate(pattern: str) -> str:
             i = _bracket(pattern, i, out)
         elif char == "{":
             depth += 1
+            if depth > MAX_BRACES:
+                raise PatternError(f'"{pattern[:60]}" has braces nested more than {MAX_BRACES} deep')
             out.append("(?:")
         elif char == "}" and depth:
             depth -= 1
@@ -104,16 +112,21 @@ class PathPatterns:
     def __init__(self, patterns: Iterable[str], root: str) -> None:
         literal: set[str] = set()
         names: list[str] = []
+        globs: list[str] = []
         paths: list[str] = []
         for pattern in patterns:
             if _LITERAL.fullmatch(pattern):
                 # A name without wildcards, as nearly all excludes are: a path that matches has this name.
                 literal.add(pattern)
                 continue
+            globs.append(pattern)
             compile_glob(pattern)  # Alone first, so that an error names the pattern that it is in.
             if "/" not in pattern:
                 names.append(_translate(pattern))
             paths.append(_translate(absolute_pattern(pattern, root)))
+        # With a root in front there are more characters to match, and no more ways to do it.
+        self._globs = [(glob, "/" not in glob, absolute_pattern(glob, root)) for glob in globs]
+        self._slow = [glob for glob in globs if is_slow(glob, LONGEST)]
         self._literal = frozenset(literal)
         self._names = re.compile("|".join(names), re.DOTALL) if names else None
         self._paths = re.compile("|".join(paths), re.DOTALL) if paths else None
@@ -121,10 +134,17 @@ class PathPatterns:
     def match(self, path: str) -> bool:
         """Whether one path (absolute, forward slashes) matches, its parents aside."""
         name = path.rpartition("/")[2]
+        if self._slow and any(is_slow(glob, len(path)) for glob in self._slow):
+            return self._match_slowly(name, path)
         return bool(
             name in self._literal
             or (self._names and self._names.fullmatch(name))
             or (self._paths and self._paths.fullmatch(path))
+        )
+
+    def _match_slowly(self, name: str, path: str) -> bool:
+        return name in self._literal or any(
+            (by_name and matches(glob, name)) or matches(place, path) for glob, by_name, place in self._globs
         )
 
 

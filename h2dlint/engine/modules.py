@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,9 @@ from h2dlint.analysis.reach import within
 from h2dlint.analysis.scan import File, scan
 from h2dlint.engine.ledger import Ledger, digest, signature
 from h2dlint.engine.listing import MARKS, sources
+from h2dlint.engine.reading import read_regular
 from h2dlint.engine.visible import visible_of, without_comments
+from h2dlint.syntax.limits import too_many_marks
 from h2dlint.syntax.source import SourceText
 
 MAX_BYTES = 2 * 1024 * 1024
@@ -232,16 +233,13 @@ class Projects:
 
 def _bytes_of(path: str) -> bytes | None:
     try:
-        status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
-            return None
-        return Path(path).read_bytes()
+        return read_regular(path, MAX_BYTES)
     except (OSError, ValueError):
         return None
 
 
 def _text_of(data: bytes | None) -> SourceText | None:
-    if data is None or len(data) > MAX_BYTES:
+    if data is None or len(data) > MAX_BYTES or too_many_marks(data):
         return None
     try:
         return SourceText.from_bytes(data).uniform

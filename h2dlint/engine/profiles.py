@@ -192,7 +192,7 @@ def _check_call(profile: Profile, label: str) -> None:
 def _check_import(text: str, label: str) -> None:
     try:
         body = ast.parse(text).body
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ConfigError(f'{label} must be an import statement, got "{text}"') from error
     statement = body[0] if len(body) == 1 else None
     if not isinstance(statement, (ast.Import, ast.ImportFrom)) or len(statement.names) != 1:
@@ -206,5 +206,5 @@ def _check_import(text: str, label: str) -> None:
 def _expression(text: str, label: str) -> ast.expr:
     try:
         return ast.parse(text, mode="eval").body
-    except (SyntaxError, ValueError) as error:
-        raise ConfigError(f'{label} is no Python expression: "{text}"') from error
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise ConfigError(f'{label} is no Python expression: "{text[:200]}"') from error

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -17,6 +15,7 @@ from h2dlint.engine.memory import rare_collections
 from h2dlint.engine.plan import Plan, RuleSet, installed_rules, plan_for
 from h2dlint.engine.profiles import options_for
 from h2dlint.engine.quiet import quiet
+from h2dlint.engine.reading import TooLargeError, read_regular, why
 from h2dlint.engine.results import FileResult, Hidden, Report, Silenced
 from h2dlint.engine.screen import NEEDED
 from h2dlint.engine.settings import Settings
@@ -24,6 +23,7 @@ from h2dlint.engine.suppressions import Verdict, apply_suppressions, may_suppres
 from h2dlint.engine.unused import unused_notes
 from h2dlint.model import Context, ErrorKind, FileError, Finding
 from h2dlint.syntax.check import check_syntax
+from h2dlint.syntax.limits import MAX_MARKS, too_many_marks
 from h2dlint.syntax.source import SourceText
 
 if TYPE_CHECKING:
@@ -120,6 +120,9 @@ def _lint_text(
             plan = plan or plan_for(settings, rules or installed_rules())
             return replace(_sort_out(source, path, data, (), plan, settings, location), screened_out=True)
         return FileResult(path, errors=(broken,) if broken is not None else (), screened_out=True)
+    if too_many_marks(data):
+        message = f"too much code for its syntax tree: over {MAX_MARKS:,} marks of punctuation"
+        return _failed(path, FileError(path, None, ErrorKind.TOO_LARGE, message))
     found = _check(source, path, plan, rule_set, settings, location, projects)
     if isinstance(found, FileError):
         return _failed(path, found)
@@ -180,21 +183,11 @@ def lint_file(
 def read_file(file: SourceFile) -> bytes | FileError:
     """The bytes of a file, or why there are none."""
     try:
-        with open(file.location, "rb", opener=open_plain) as stream:
-            status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                return FileError(file.path, None, ErrorKind.UNREADABLE, "not a regular file")
-            if status.st_size > MAX_BYTES:
-                return _too_large(file.path, status.st_size)
-            return stream.read()
+        return read_regular(file.location, MAX_BYTES)
+    except TooLargeError as error:
+        return _too_large(file.path, error.size)
     except OSError as error:
-        return FileError(file.path, None, ErrorKind.UNREADABLE, error.strerror or str(error))
-
-
-def open_plain(path: str, flags: int) -> int:
-    """Open what is to be a file."""
-    # What was a file when it was found may have become a named pipe, which without this would not open.
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+        return FileError(file.path, None, ErrorKind.UNREADABLE, why(error))
 
 
 def make_report(results: Iterable[FileResult], errors: Iterable[FileError] = ()) -> Report:

@@ -60,7 +60,7 @@ def _ignores(value: Value) -> tuple[tuple[str, tuple[str, ...]], ...] | None:
 
 def _version(value: Value) -> tuple[int, int] | None:
     """``"2.11"`` or ``"2.11.0"``; a number would take 2.10 for 2.1."""
-    match = re.fullmatch(r"(\d+)\.(\d+)(?:\..*)?", value) if isinstance(value, str) else None
+    match = re.fullmatch(r"(\d{1,4})\.(\d{1,4})(?:\..*)?", value) if isinstance(value, str) else None
     return (int(match.group(1)), int(match.group(2))) if match is not None else None
 
 

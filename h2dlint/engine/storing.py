@@ -1,4 +1,10 @@
-"""Files of the cache: JSON with a check sum, or parts behind one another, replaced as a whole."""
+"""Files of the cache: JSON with a check sum, or parts behind one another, replaced as a whole.
+
+Nothing in them can run, but a verdict may be false. A folder of the usual name may come with a repository that somebody
+else made, so what is in it holds only where it was written: the check sum covers when the system says that the ignore
+file in the folder was made, which nobody can choose. A folder of another name is one that the user has named
+(``--cache-dir``); it may have been restored from elsewhere, as in CI.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from h2dlint.engine.ledger import digest
+from h2dlint.engine.reading import read_regular
 
 MAX_BYTES = 256 * 1024 * 1024
 """A larger file is not read."""
 IGNORE = "# Made by h2dlint.\n*\n"
+USUAL = ".h2dlint_cache"
+"""The folder where nobody named one."""
+_WRITING = ".writing-"
 
 
 def read_checked(path: Path) -> Any:
@@ -35,10 +45,8 @@ def read_sections(path: Path) -> tuple[str, list[bytes]]:
     Raises:
         OSError, ValueError: there is no such file, or it is damaged.
     """
-    if os.path.getsize(path) > MAX_BYTES:
-        raise ValueError("too large")
-    check, _, body = path.read_bytes().partition(b"\n")
-    if check.decode() != digest(body):
+    check, _, body = read_regular(path, MAX_BYTES).partition(b"\n")
+    if check.decode() != digest(_home(path.parent) + body):
         raise ValueError("damaged")
     lengths, _, rest = body.partition(b"\n")
     found: list[bytes] = []
@@ -49,25 +57,50 @@ def read_sections(path: Path) -> tuple[str, list[bytes]]:
     return check.decode(), found
 
 
+def is_foreign(folder: Path) -> bool:
+    """A folder of the usual name is a symbolic link: what is written there might lie outside of the project."""
+    return folder.name == USUAL and folder.is_symlink()
+
+
+def _home(folder: Path) -> bytes:
+    """What tells the folder from a copy of it.
+
+    Raises:
+        OSError: it was not made by us.
+    """
+    if folder.name != USUAL:
+        return b""
+    if folder.is_symlink():
+        raise NotADirectoryError(str(folder))
+    return b"%d " % os.lstat(folder / ".gitignore").st_ctime_ns
+
+
 def write_sections(path: Path, content: Any, *more: bytes) -> str:
     """Write a file of several parts, of which all but the first are written as they are.
 
     Returns:
-        Its check sum.
+        Its check sum; empty if it could not be written.
     """
     import tempfile  # Much is imported for it, and most runs write nothing.
 
+    from h2dlint.engine.write import remove_abandoned
+
+    if is_foreign(path.parent):
+        return ""
     parts = [json.dumps(content, separators=(",", ":")).encode(), *more]
     body = b" ".join(b"%d" % len(part) for part in parts) + b"\n" + b"".join(parts)
-    check = digest(body)
+    check = ""
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        ignore = path.parent / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text(IGNORE, encoding="utf-8")
-        descriptor, temporary = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
+        # Not through a symbolic link, which may lead anywhere.
+        with suppress(FileExistsError), open(path.parent / ".gitignore", "x", encoding="utf-8") as ignore:
+            ignore.write(IGNORE)
+        home = _home(path.parent)
+        remove_abandoned(path.parent, _WRITING)
+        descriptor, temporary = tempfile.mkstemp(prefix=_WRITING, dir=path.parent)
         try:
             with open(descriptor, "wb") as stream:
+                check = digest(home + body)
                 stream.write(check.encode() + b"\n" + body)
             os.replace(temporary, path)
         except BaseException:
@@ -86,11 +119,13 @@ def remove(folder: Path) -> bool:
     Raises:
         OSError: something cannot be removed.
     """
+    if is_foreign(folder):
+        return False
     try:
         names = set(os.listdir(folder))
     except (FileNotFoundError, NotADirectoryError):
         return False
-    ours = {name for name in names if name.startswith((".writing-", "verdicts-", "graph-", "run-"))}
+    ours = {name for name in names if name.startswith((_WRITING, "verdicts-", "graph-", "run-"))}
     ignore = folder / ".gitignore"
     with suppress(OSError, ValueError):
         if ".gitignore" in names and ignore.read_text(encoding="utf-8") == IGNORE:

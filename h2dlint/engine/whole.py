@@ -27,8 +27,9 @@ from h2dlint.engine.ledger import Ledger, Seen, digest, signature
 from h2dlint.engine.listing import Folder, look, walked
 from h2dlint.engine.packing import pack, unpack
 from h2dlint.engine.places import Grouped, grouped, still_there
+from h2dlint.engine.reading import read_regular
 from h2dlint.engine.results import FileResult, Report
-from h2dlint.engine.runner import make_report, open_plain
+from h2dlint.engine.runner import MAX_BYTES, make_report
 from h2dlint.engine.settings import Settings
 from h2dlint.engine.storing import read_checked, write_checked
 
@@ -286,8 +287,7 @@ def _compared(
             same[path] = sign, content
             continue
         try:
-            with open(path, "rb", opener=open_plain) as stream:
-                now = digest(stream.read()) if stat.S_ISREG(os.fstat(stream.fileno()).st_mode) else None
+            now = digest(read_regular(path, MAX_BYTES))
         except OSError:
             now = None
         if sign is not None and now == content:

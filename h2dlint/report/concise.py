@@ -11,7 +11,7 @@ from h2dlint.report.because import because, no_gain
 from h2dlint.report.measured import suffix
 from h2dlint.report.ranking import ranked
 from h2dlint.report.statistics import statistics_text
-from h2dlint.report.style import Paint, escape
+from h2dlint.report.style import Paint, at_line_start, escape
 from h2dlint.report.summary import summary
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class ConciseReporter(Reporter):
         paint = Paint(self.view.colour)
         for finding in ranked(report.findings):
             place = f"{cell_prefix(finding)}{finding.span.line}:{finding.span.column}"
-            path = paint("path", escape(finding.path))
+            path = paint("path", escape(at_line_start(finding.path)))
             why = escape("; ".join(filter(None, (because(finding), no_gain(finding), suffix(finding)))))
             yield f"{path}:{place}: {headline(finding, self.view, paint)}{f' ({why})' if why else ''}\n"
         if self.view.summary:

@@ -38,7 +38,9 @@ class GithubReporter(Reporter):
             yield command("warning", {"title": "h2dlint", **where}, escape(note.message))
 
     def _where(self, path: str, line: int | None) -> dict[str, str]:
-        return {"file": shown_path(path, self.view)} | ({"line": str(line)} if line is not None else {})
+        return {"file": escape(shown_path(path, self.view))} | (
+            {"line": str(line)} if line is not None else {}
+        )
 
     def _finding(self, finding: Finding) -> str:
         span = finding.span

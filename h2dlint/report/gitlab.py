@@ -14,7 +14,7 @@ from h2dlint.report.base import Reporter
 from h2dlint.report.because import because
 from h2dlint.report.measured import suffix
 from h2dlint.report.places import digest, fingerprints, shown_path
-from h2dlint.report.style import escape
+from h2dlint.report.style import defused_json, escape
 
 if TYPE_CHECKING:
     from h2dlint.engine.results import Report
@@ -50,7 +50,7 @@ class GitlabReporter(Reporter):
             fingerprint = digest(base, str(seen[base]))
             place = self._place(note.path, note.line, note.line)
             issues.append(_issue("note", note.message, fingerprint, "minor", place))
-        yield json.dumps(issues, indent=2, ensure_ascii=True) + "\n"
+        yield defused_json(json.dumps(issues, indent=2, ensure_ascii=True)) + "\n"
 
     def _place(self, path: str, line: int, end: int) -> dict[str, Any]:
         # A name that is not UTF-8 has no spelling in JSON; half a surrogate pair would cost the whole report.

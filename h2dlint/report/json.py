@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from h2dlint.model import Applicability, Confidence, Context, Edit, FileError, Finding, Fix, Gain, Measured
 from h2dlint.report.base import Reporter
 from h2dlint.report.statistics import count_rules
+from h2dlint.report.style import defused_json
 from h2dlint.report.summary import count_fixable
 
 if TYPE_CHECKING:
@@ -165,4 +166,4 @@ def _edit_object(edit: Edit) -> dict[str, Any]:
 
 
 def _dump(value: object) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=True) + "\n"
+    return defused_json(json.dumps(value, indent=2, ensure_ascii=True)) + "\n"

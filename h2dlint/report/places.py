@@ -37,12 +37,13 @@ def shown_path(path: str, view: View) -> str:
 
 def uri(path: str) -> str:
     """A relative or absolute path as a reference that a URI parser reads back to the same bytes."""
-    quoted = quote_from_bytes(os.fsencode(path), safe="/-._~!$&'()*+,;=@")
-    return f"file:{'//' if quoted.startswith('/') else '///'}{quoted}" if _absolute(path) else quoted
-
-
-def _absolute(path: str) -> bool:
-    return path.startswith("/") or path[1:3] in {":/", ":\\"}
+    drive = path[:2] if path[1:3] in {":/", ":\\"} else ""
+    if drive or path.startswith("\\\\"):
+        path = path.replace("\\", "/")
+    quoted = drive + quote_from_bytes(os.fsencode(path[len(drive) :]), safe="/-._~!$&'()*+,;=@")
+    if path.startswith("//"):  # A host and its share.
+        return f"file:{quoted}"
+    return f"file:{'///' if drive else '//'}{quoted}" if drive or path.startswith("/") else quoted
 
 
 def text_of(path: str, sources: Sources) -> SourceText | None:

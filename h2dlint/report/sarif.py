@@ -15,7 +15,7 @@ from h2dlint.report.json import gain_object, trace_object
 from h2dlint.report.measured import measured
 from h2dlint.report.places import fingerprints, repository_path, text_of, uri
 from h2dlint.report.sarif_rules import LEVELS, rule_object, rules_by_code
-from h2dlint.report.style import escape
+from h2dlint.report.style import defused_json, escape
 
 if TYPE_CHECKING:
     from h2dlint.engine.results import Note, Report, Silenced
@@ -66,7 +66,7 @@ class SarifReporter(Reporter):
             ],
         }
         document = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
-        yield json.dumps(document, indent=2, ensure_ascii=True) + "\n"
+        yield defused_json(json.dumps(document, indent=2, ensure_ascii=True)) + "\n"
 
     def _invocation(self, report: Report) -> Object:
         told = [self._notification(error, "error", error.kind.value) for error in report.errors]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 _CODES = {
@@ -19,6 +20,9 @@ _CODES = {
 }
 
 _JOINERS = "\u200c\u200d"
+
+_LOGGED = re.compile(r"(##\w*)\[")
+"""Begins a command in the log of Azure Pipelines, TeamCity and, once, GitHub Actions, anywhere in a line."""
 
 
 class Paint:
@@ -43,11 +47,24 @@ def escape(text: str) -> str:
 
     Control characters, escape sequences, bidirectional overrides, line separators and lone surrogates
     come out as Python would write them in a literal (``\x1b``, ``\u202e``); everything else stays.
-    Tabs and newlines count as control characters: split lines and expand tabs first.
+    Tabs and newlines count as control characters: split lines and expand tabs first. A ``##[`` or ``##name[``
+    that the log of a CI service would take for a command is broken up.
     """
+    if "##" in text:
+        text = _LOGGED.sub(r"\1\\x5b", text)
     if text.isprintable():
         return text
     return "".join(map(escape_character, text))
+
+
+def at_line_start(path: str) -> str:
+    """A path that begins a line, so that GitHub Actions does not take ``::error::`` in front of it for a command."""
+    return f"./{path}" if path.lstrip().startswith("::") else path
+
+
+def defused_json(text: str) -> str:
+    """JSON that says the same, without what the log of a CI service would take for a command."""
+    return _LOGGED.sub(r"\1\\u005b", text) if "##" in text else text
 
 
 def escape_character(character: str) -> str:

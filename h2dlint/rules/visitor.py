@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import libcst as cst
 
@@ -17,8 +18,11 @@ from h2dlint.rules.shortlist import Shortlist
 from h2dlint.rules.site import Site, SubscriptSite
 from h2dlint.rules.worth import annotate
 from h2dlint.syntax.check import check_syntax
+from h2dlint.syntax.limits import fits_libcst
 from h2dlint.syntax.snippets import Snippet, snippet_node
 from h2dlint.syntax.source import SourceText
+
+REFUSED = "no fix: the statement is nested too deeply, or too large, to be rewritten"
 
 
 class CandidateVisitor(cst.CSTVisitor):
@@ -51,6 +55,7 @@ class Snippets:
         self._module = module
         self._nodes: dict[int, dict[Span, cst.BaseExpression]] = {}
         self._snippets: dict[int, Snippet | None] = {}
+        self._refused: set[int] = set()
 
     def _parse(self, record: Record) -> tuple[int, Snippet | None]:
         node = snippet_node(record.statement, record.node)
@@ -58,13 +63,20 @@ class Snippets:
         if key not in self._snippets:
             snippet: Snippet | None = None
             nodes: dict[Span, cst.BaseExpression] = {}
-            if node is not None:
+            source = self._module.source
+            if node is not None and not fits_libcst(node, source.slice(source.span(node))):
+                self._refused.add(key)
+            elif node is not None:
                 try:
-                    snippet = Snippet(self._module.source, node)
+                    snippet = Snippet(source, node)
                     snippet.tree.visit(CandidateVisitor(snippet, nodes.__setitem__))
                 except cst.ParserSyntaxError:
                     # Newer syntax than this LibCST knows: reported, without a fix.
                     snippet = None
+                except RecursionError:
+                    # Only the command line raises Python's limit, other programs that use us have the usual one.
+                    self._refused.add(key)
+                    snippet, nodes = None, {}
             self._snippets[key] = snippet
             self._nodes[key] = nodes
         return key, self._snippets[key]
@@ -78,6 +90,17 @@ class Snippets:
             return None
         node = self._nodes[key].get(self._module.source.span(record.node))
         return None if node is None else (snippet, node)
+
+    def told(self, record: Record, findings: Iterable[Finding]) -> Iterator[Finding]:
+        """Findings on a record; where its statement is too much for LibCST, they say so."""
+        for finding in findings:
+            refused = bool(self._refused) and self._key(record) in self._refused
+            yield replace(finding, evidence=(*finding.evidence, REFUSED)) if refused else finding
+
+    @staticmethod
+    def _key(record: Record) -> int:
+        node = snippet_node(record.statement, record.node)
+        return id(node) if node is not None else 0
 
 
 def _interested(rules: Sequence[Rule]) -> Callable[[CallRecord], Iterator[Rule]]:
@@ -118,13 +141,13 @@ def check(
         findings: list[Finding] = []
         for record in module.run(lines):
             for rule in interested(record):
-                findings.extend(rule.check(Site(module, record, path, options, snippets.find)))
+                site = Site(module, record, path, options, snippets.find)
+                findings.extend(snippets.told(record, rule.check(site)))
         watching = [rule for rule in rules if rule.subscripts]
         for subscript in module.subscripts() if watching else ():
             for rule in watching:
-                findings.extend(
-                    rule.check_subscript(SubscriptSite(module, subscript, path, options, snippets.find))
-                )
+                part = SubscriptSite(module, subscript, path, options, snippets.find)
+                findings.extend(snippets.told(subscript, rule.check_subscript(part)))
         findings.sort(key=lambda finding: finding.sort_key)
         return annotate(module, findings)
     finally:

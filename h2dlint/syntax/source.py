@@ -15,8 +15,12 @@ from operator import add
 
 from h2dlint.model import Cells, Span
 
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _LINE = re.compile(r"\r\n|\r|\n")
 _LONE = re.compile(r"\r(?!\n)")
+
+SLOW = frozenset({"idna", "punycode"})
+"""Encodings of domain names, to decode which takes time that grows with the square of the text."""
 
 
 class DecodeError(ValueError):
@@ -55,8 +59,11 @@ class SourceText:
                 data.decode("utf-8")
             except UnicodeDecodeError as cause:
                 # More useful than CPython's "invalid or missing encoding declaration".
-                raise DecodeError(f"not valid utf-8: {cause}") from cause
+                hint = "; UTF-16 is not an encoding of Python source" if data[:2] in _UTF_16 else ""
+                raise DecodeError(f"not valid utf-8: {cause}{hint}") from cause
             raise DecodeError(str(error)) from error
+        if encoding.lower().replace("_", "-") in SLOW:
+            raise DecodeError(f"encoding {encoding} is not read")
         if encoding == "utf-8-sig":
             encoding = "utf-8"
         try:

@@ -67,7 +67,7 @@ def test_columns_only_within_a_line() -> None:
 def test_nothing_breaks_out_of_a_github_command() -> None:
     found = commands(render(hostile.REPORT, SOURCE, "github"))
     assert len(found) == len(hostile.NAMES) + 3
-    assert {properties["file"] for _, properties, _ in found} >= set(hostile.NAMES)
+    assert {properties["file"] for _, properties, _ in found} >= set(map(escape, hostile.NAMES))
     for name, properties, message in found[: len(hostile.NAMES)]:
         assert name == "warning"
         assert message.startswith(escape(properties["file"]))
