@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 MARKER = re.compile(r"<!-- *(corpus|corpus-rules|mutation) *-->")
-MEASURED = Path(__file__).resolve().parent.parent / "measured"
+DOCS = Path(__file__).resolve().parent.parent
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
@@ -22,7 +22,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 
 def _read(name: str) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads((MEASURED / name).read_text(encoding="utf-8"))
+    document: dict[str, Any] = json.loads((DOCS / name).read_text(encoding="utf-8"))
     return document
 
 
@@ -83,7 +83,7 @@ def mutation_table(document: dict[str, Any]) -> str:
     Only the first is an estimate for all mutants: the second is of mutants that tests were written for.
 
     Args:
-        document: of ``docs/measured/mutation.json``.
+        document: of ``docs/mutation.json``.
     """
     lines = ["| tests | mutants tried | killed | survived | score |", "|---|---:|---:|---:|---:|"]
     for name in ("before", "after"):

@@ -1,7 +1,7 @@
 """Lints pinned wheels, and shows what is found, lost or fixed otherwise than the committed findings say.
 
     make corpus                      # compare with tests/corpus/findings; exit 1 on a difference
-    make corpus ACCEPT=1             # write the findings and docs/measured/corpus.json anew
+    make corpus ACCEPT=1             # write the findings and docs/corpus.json anew
     make corpus AGAINST=main         # compare with h2dlint as it is in another revision; nothing committed is read
     make corpus PACKAGES="timm e3nn" # some of the wheels
 
@@ -47,7 +47,7 @@ class Places:
 
     pins: Path = ROOT / "tests" / "corpus" / "wheels.txt"
     findings: Path = ROOT / "tests" / "corpus" / "findings"
-    table: Path = ROOT / "docs" / "measured" / "corpus.json"
+    table: Path = ROOT / "docs" / "corpus.json"
     build: Path = ROOT / "build" / "corpus"
     code: Path = ROOT
 

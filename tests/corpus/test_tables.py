@@ -23,7 +23,7 @@ def test_the_page_holds_all_tables() -> None:
 
 
 def test_packages_add_up() -> None:
-    document = json.loads((DOCS / "measured" / "corpus.json").read_text(encoding="utf-8"))
+    document = json.loads((DOCS / "corpus.json").read_text(encoding="utf-8"))
     rows = corpus_tables.corpus_table(document).split("\n")
     assert len(rows) == len(document["packages"]) + 3
     found = [int(cells(row)[3].replace(",", "")) for row in rows[2:]]
@@ -33,7 +33,7 @@ def test_packages_add_up() -> None:
 
 
 def test_the_score_is_that_of_the_statuses() -> None:
-    document = json.loads((DOCS / "measured" / "mutation.json").read_text(encoding="utf-8"))
+    document = json.loads((DOCS / "mutation.json").read_text(encoding="utf-8"))
     for run in (document["before"], document["after"]):
         killed = run["statuses"].get("killed", 0) + run["statuses"].get("timeout", 0)
         assert run["tried"] == sum(run["statuses"].values())

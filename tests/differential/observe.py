@@ -136,6 +136,8 @@ def _plain(value: Any) -> Any:
         return {name: _plain(item) for name, item in value.items() if not name.startswith("_")}
     if isinstance(value, (list, tuple)):
         return type(value)(map(_plain, value)) if type(value) in (list, tuple) else list(map(_plain, value))
+    if type(value) is torch.Tensor and _history(value) == "forbidden":
+        return {"forbidden": value.detach()}
     if type(value) is torch.Tensor and any(getattr(value, "names", ())):
         return {"names": list(value.names), "tensor": value.rename(None)}
     if isinstance(value, (torch.Tensor, np.ndarray, int, float, complex, str, bytes, bytearray, type(None))):
@@ -163,17 +165,25 @@ def _more(before: list[tuple[str, Any]], after: list[tuple[str, Any]]) -> list[s
             continue
         if first.storage_offset() != second.storage_offset():
             lines.append(f"{where}: storage offset {first.storage_offset()} became {second.storage_offset()}")
-        if (first.grad_fn is None) != (second.grad_fn is None):
-            lines.append(f"{where}: grad_fn {first.grad_fn} became {second.grad_fn}")
+        if _history(first) != _history(second):
+            lines.append(f"{where}: grad_fn: {_history(first)} became {_history(second)}")
         if (first.is_conj(), first.is_neg()) != (second.is_conj(), second.is_neg()):
             lines.append(f"{where}: conjugate or negative bit changed")
         if first.is_inference() != second.is_inference():
             lines.append(f"{where}: is_inference {first.is_inference()} became {second.is_inference()}")
-        if first.is_leaf and second.is_leaf:
+        if _history(first) != "forbidden" and first.is_leaf and second.is_leaf:
             lines += [f"{where}.grad: {line}" for line in differences(first.grad, second.grad)]
     if _sharing(before) != _sharing(after):
         lines.append("other tensors and arrays share memory than before")
     return lines
+
+
+def _history(tensor: torch.Tensor) -> str:
+    """Whether a tensor has a ``grad_fn``; of some views that were written to, asking raises."""
+    try:
+        return "none" if tensor.grad_fn is None else "some"
+    except RuntimeError:
+        return "forbidden"
 
 
 def _sharing(parts: list[tuple[str, Any]]) -> list[int]:

@@ -16,6 +16,7 @@ BEHIND = 2_000_000
 BEFORE_COPY = 500_000
 """Cycles of work queued before a copy: it is still to come when the program goes on, if nobody waits for it."""
 
+_MAKERS = frozenset({torch.tensor, torch.as_tensor, torch.asarray})
 _COPIES = frozenset({torch.Tensor.to, torch.Tensor.cuda, torch.Tensor.copy_, torch.Tensor.type_as})
 
 
@@ -43,19 +44,24 @@ def calm_device() -> Iterator[Watch]:
 
 
 class _Unwaited(TorchFunctionMode):  # type: ignore[misc]  # torch is not followed
-    """Does what blocks from pageable memory as a copy from pinned memory that nobody else knows of."""
+    """Does what blocks as a copy from pinned memory that nobody else knows of, and does not wait for it."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         given = dict(kwargs or {})
+        if func in _MAKERS and "cuda" in str(given.get("device")):
+            device = given.pop("device")
+            made = func(*args, **{**given, "device": "cpu"})
+            torch.cuda._sleep(BEFORE_COPY)
+            return made.detach().clone().pin_memory().to(device, non_blocking=True)
         if func in _COPIES:
             torch.cuda._sleep(BEFORE_COPY)
             at = 1 if func is torch.Tensor.copy_ else 0
             source = args[at] if len(args) > at else None
             plain = func in (torch.Tensor.to, torch.Tensor.cuda, torch.Tensor.copy_)
             waits = plain and not any(isinstance(a, bool) for a in args) and "non_blocking" not in given
-            if waits and isinstance(source, torch.Tensor) and not source.is_cuda and not source.is_pinned():
+            if waits and isinstance(source, torch.Tensor) and not source.is_cuda:
                 pinned = source.detach().clone().pin_memory()
                 return func(*args[:at], pinned, *args[at + 1 :], **{**given, "non_blocking": True})
         return func(*args, **given)
@@ -63,7 +69,7 @@ class _Unwaited(TorchFunctionMode):  # type: ignore[misc]  # torch is not follow
 
 @contextmanager
 def unwaited_device() -> Iterator[Watch]:
-    """The GPU, where no copy from pageable memory waits: what is right only because one does shows."""
+    """The GPU, where no copy waits: what is right only because one does shows."""
     torch.cuda.synchronize()
     try:
         with _Unwaited():

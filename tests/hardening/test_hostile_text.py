@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -85,7 +86,15 @@ def lint(data: bytes, path: str = "x.py") -> tuple[str, str]:
     return error.kind.value, error.message
 
 
-def test_what_does_not_fit_on_the_stack_says_where() -> None:
+def test_what_does_not_fit_on_the_usual_stack_gets_a_deeper_one() -> None:
+    assert not lint_source("x.py", HEAD.format("n" + "+n" * 600).encode(), Settings()).errors
+
+
+def test_where_there_is_no_deeper_stack_the_file_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(run: Callable[[], object]) -> object:
+        raise RecursionError("the system gives no deep stack")
+
+    monkeypatch.setattr("h2dlint.engine.deep.deeply", refused)
     kind, message = lint(HEAD.format("n" + "+n" * 600).encode())
     assert (kind, message) == (
         "too-large",

@@ -32,7 +32,7 @@ from tests.mutation.chosen import MODULES, TESTS
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "mutation"
-MEASURED = ROOT / "docs" / "measured" / "mutation.json"
+MEASURED = ROOT / "docs" / "mutation.json"
 SEED = 7
 KILLED = ("killed", "timeout")
 
