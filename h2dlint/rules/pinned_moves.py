@@ -11,7 +11,7 @@ from h2dlint.analysis import layout as L
 from h2dlint.analysis import torch_facts as T
 from h2dlint.analysis import values as V
 from h2dlint.analysis.library import BATCH
-from h2dlint.analysis.values import UNKNOWN, Kind, Value
+from h2dlint.analysis.values import UNKNOWN, Kind
 from h2dlint.model import Confidence, Fix
 from h2dlint.rules.conversions import converted_to, small
 from h2dlint.rules.helpers import helper_move
@@ -148,16 +148,23 @@ def _mind_kinds(site: Site, found: Movement, trust: Trust) -> None:
     learns = any(not (isinstance(v, ast.Constant) and v.value is False) for v in given)
     dtype = found.value.dtype
     if learns or "requires_grad_" in found.chain:
-        numbers = [site.value(call.args[0]) if call.args else UNKNOWN for call in made]
-        real = not dtype.startswith("complex") if dtype is not None else not any(map(_complex, numbers))
+        real = (
+            not dtype.startswith("complex") if dtype is not None else all(_real(site, call) for call in made)
+        )
         trust.require(real, f"{site.code(found.receiver)} may be complex: with gradients it cannot be pinned")
 
 
-def _complex(data: Value) -> bool:
-    """There may be complex numbers among the data."""
+def _real(site: Site, call: ast.Call) -> bool:
+    """What makes a tensor makes none of complex numbers: a factory by default, a constructor by its data."""
+    if any(k.arg == "dtype" for k in call.keywords):
+        return False
+    callee = callee_of(site, call)
+    if callee in T.RANDOM_FACTORIES or (callee in T.FACTORIES and callee != "torch.full"):
+        return True
+    data = site.value(call.args[0]) if call.args else UNKNOWN
     while data.only(Kind.SEQ) and data.elem is not None:
         data = data.elem
-    return data.may(Kind.COMPLEX | Kind.SEQ | Kind.NDARRAY | Kind.TENSOR | Kind.NPSCALAR)
+    return not data.may(Kind.COMPLEX | Kind.SEQ | Kind.NDARRAY | Kind.TENSOR | Kind.NPSCALAR)
 
 
 def _mind_sizes(site: Site, found: Movement, trust: Trust) -> None:

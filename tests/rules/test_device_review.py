@@ -46,6 +46,7 @@ SAFE = [
     # Nothing is complex here, or nothing has gradients.
     "a = torch.tensor(numbers, dtype=torch.float32, requires_grad=True).clone().to('cuda')",
     "a = torch.tensor([1j, 2j]).repeat(2).to('cuda')",
+    "a = torch.randn((n, 3), requires_grad=True).repeat(2, 1).to('cuda')",
     "a = torch.zeros(3).view(3).to('cuda', torch.float64)",
 ]
 UNSAFE = [
