@@ -11,7 +11,7 @@ from h2dlint.analysis import layout as L
 from h2dlint.analysis import torch_facts as T
 from h2dlint.analysis import values as V
 from h2dlint.analysis.library import BATCH
-from h2dlint.analysis.values import UNKNOWN, Kind
+from h2dlint.analysis.values import Kind
 from h2dlint.model import Confidence, Fix
 from h2dlint.rules.conversions import converted_to, small
 from h2dlint.rules.helpers import helper_move
@@ -21,6 +21,7 @@ from h2dlint.rules.pinned_sources import written_later
 from h2dlint.rules.place import Place
 from h2dlint.rules.site import Site
 from h2dlint.rules.trust import Trust
+from h2dlint.rules.unpinnable import may_be_complex_with_gradients, may_have_names
 from h2dlint.syntax import calls
 from h2dlint.syntax.calls import CannotRewrite
 
@@ -140,31 +141,10 @@ def _needs_clone(found: Movement) -> bool:
 
 def _mind_kinds(site: Site, found: Movement, trust: Trust) -> None:
     """``.pin_memory()`` raises for a named tensor, and for a complex one that needs gradients."""
-    made = [*found.value.origins, *([found.root] if found.root is not None else [])]
-    scope = site.record.function.node if site.record.function is not None else site.module.tree
-    named = any(isinstance(n, ast.keyword) and n.arg == "names" for n in ast.walk(scope))
-    trust.require(not named, f"{site.code(found.receiver)} may have names: pin_memory() raises then")
-    given = [k.value for call in made for k in call.keywords if k.arg == "requires_grad"]
-    learns = any(not (isinstance(v, ast.Constant) and v.value is False) for v in given)
-    dtype = found.value.dtype
-    if learns or "requires_grad_" in found.chain:
-        real = (
-            not dtype.startswith("complex") if dtype is not None else all(_real(site, call) for call in made)
-        )
-        trust.require(real, f"{site.code(found.receiver)} may be complex: with gradients it cannot be pinned")
-
-
-def _real(site: Site, call: ast.Call) -> bool:
-    """What makes a tensor makes none of complex numbers: a factory by default, a constructor by its data."""
-    if any(k.arg == "dtype" for k in call.keywords):
-        return False
-    callee = callee_of(site, call)
-    if callee in T.RANDOM_FACTORIES or (callee in T.FACTORIES and callee != "torch.full"):
-        return True
-    data = site.value(call.args[0]) if call.args else UNKNOWN
-    while data.only(Kind.SEQ) and data.elem is not None:
-        data = data.elem
-    return not data.may(Kind.COMPLEX | Kind.SEQ | Kind.NDARRAY | Kind.TENSOR | Kind.NPSCALAR)
+    tensor = site.code(found.receiver)
+    trust.require(not may_have_names(site), f"{tensor} may have names: pin_memory() raises then")
+    complex_ = may_be_complex_with_gradients(site, found)
+    trust.require(not complex_, f"{tensor} may be complex: with gradients it cannot be pinned")
 
 
 def _mind_sizes(site: Site, found: Movement, trust: Trust) -> None:

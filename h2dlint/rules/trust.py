@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from h2dlint.analysis import values as V
 from h2dlint.analysis.values import Kind, Value
 from h2dlint.model import Applicability, Confidence, Edit, Fix
+from h2dlint.rules.overrides import overridden
 from h2dlint.rules.place import Place
 from h2dlint.syntax.kept import keeps_comments
 
@@ -60,6 +61,8 @@ class Trust:
         name = self.site.code(node)
         self.require(value.only(V.UPLOADABLE | Kind.NONE), f"{name} is not proven to be host data")
         self.require(value.confidence is Confidence.HIGH, f"the kind of {name} rests on weak evidence")
+        other = overridden(self.site, node)
+        self.require(not other, f"{other} may be something else than {name} is here")
 
     def no_tensor(self, callee: str | None, value: Value, node: ast.expr) -> None:
         """Only ``torch.tensor`` says that its data is no tensor; of others an annotation is a word against a deed.

@@ -245,6 +245,10 @@ class Mode(TorchFunctionMode):  # type: ignore[misc]  # torch is not followed
             raise RuntimeError("cannot pin 'torch.cuda.FloatTensor' only dense CPU tensors can be pinned")
         if self.counts.is_pinned(tensor):
             return tensor
+        if tensor.is_complex() and tensor.requires_grad and torch.is_grad_enabled():
+            raise RuntimeError(
+                "pin_memory does not support automatic differentiation for outputs with complex dtype"
+            )
         # The real one keeps the strides whatever they are.
         copy = torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype)
         return self.counts.pin(copy.copy_(tensor))

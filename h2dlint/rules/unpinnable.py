@@ -1,0 +1,84 @@
+"""Tensors for which ``.pin_memory()`` raises: named ones, and complex ones that need gradients."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from h2dlint.analysis import torch_facts as T
+from h2dlint.analysis.values import UNKNOWN, Kind, Value
+from h2dlint.rules.movers import Movement, callee_of
+from h2dlint.rules.site import Site
+
+_SAYS_NAMES = re.compile(r"\bnames\s*=|\b(?:refine_names|rename_?|align_to|align_as)\b")
+_NAMING = frozenset({"refine_names", "rename_", "align_to", "align_as"})
+_TAKES_NAMES = frozenset({"zeros", "ones", "empty", "full", "rand", "randn", "tensor"})
+_LEARNS = re.compile(r"requires_grad(?!\s*=\s*False\b|_\(\s*(?:requires_grad\s*=\s*)?False\b)|\bParameter\b")
+_COMPLEX = re.compile(
+    r"\bc?complex(?:32|64|128)?\b|\bc(?:float|double|half)\b|\bchalf\b|complex_|_complex|\bpolar\b"
+    r"|fft\b|\bstft\b|\bcomplex(?:Half|Float|Double)\b|\d[jJ]\b|\.[jJ]\b|\bc(?:64|128)\b|\bhilbert\b"
+)
+"""What makes complex numbers, as it is written."""
+
+
+def may_have_names(site: Site) -> bool:
+    """The function, or what makes tensors in the module, names dimensions (PyTorch before 2.13)."""
+    if not _SAYS_NAMES.search(site.module.source.text):
+        return False
+    function = site.record.function.node if site.record.function is not None else site.module.tree
+    # Elsewhere files and columns have names too.
+    return any(map(_names, ast.walk(site.module.tree))) or any(map(_perhaps, ast.walk(function)))
+
+
+def _names(node: ast.AST) -> bool:
+    if isinstance(node, ast.Attribute):
+        return node.attr in _NAMING or (node.attr == "names" and isinstance(node.ctx, ast.Store))
+    named = isinstance(node, ast.Call) and any(k.arg == "names" for k in node.keywords)
+    return named and getattr(node.func, "attr", getattr(node.func, "id", "")) in _TAKES_NAMES  # type: ignore[attr-defined]
+
+
+def _perhaps(node: ast.AST) -> bool:
+    if isinstance(node, ast.keyword):
+        return node.arg == "names"
+    if not (
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "rename"
+    ):
+        return False
+    return not node.keywords and not (isinstance(node.func.value, ast.Name) and node.func.value.id == "os")
+
+
+def may_be_complex_with_gradients(site: Site, found: Movement) -> bool:
+    """The tensor is not known to be real, or to need no gradients.
+
+    What becomes of gradients in an expression is not followed: a module that speaks of gradients and of complex
+    numbers may have both in one tensor.
+    """
+    dtype = found.value.dtype
+    if dtype is not None and not dtype.startswith("complex"):
+        return False
+    made = [*found.value.origins, *([found.root] if found.root is not None else [])]
+    text = site.module.source.text
+    if _LEARNS.search(text) and (dtype is not None or _COMPLEX.search(text)):
+        return True
+    given = [k.value for call in made for k in call.keywords if k.arg == "requires_grad"]
+    learns = any(not (isinstance(v, ast.Constant) and v.value is False) for v in given)
+    if not learns and "requires_grad_" not in found.chain:
+        return False
+    return dtype is not None or not all(_real(site, call) for call in made)
+
+
+def _real(site: Site, call: ast.Call) -> bool:
+    """A factory makes real numbers by default, a constructor by its data."""
+    if any(k.arg == "dtype" for k in call.keywords):
+        return False
+    callee = callee_of(site, call)
+    if callee in T.RANDOM_FACTORIES or (callee in T.FACTORIES and callee != "torch.full"):
+        return True
+    return not _complex(site.value(call.args[0]) if call.args else UNKNOWN)
+
+
+def _complex(data: Value) -> bool:
+    """There may be complex numbers among the data."""
+    while data.only(Kind.SEQ) and data.elem is not None:
+        data = data.elem
+    return data.may(Kind.COMPLEX | Kind.SEQ | Kind.NDARRAY | Kind.TENSOR | Kind.NPSCALAR)
