@@ -83,10 +83,15 @@ def walked(root: str) -> tuple[list[str], list[str]]:
                     if entry.is_dir(follow_symlinks=False):
                         if deep and entry.name[0] != "." and entry.name not in _SKIPPED:
                             folders.append(entry.path)
-                    elif entry.name.endswith(".py"):
+                    elif entry.name.endswith(".py") and not _leads_nowhere(entry):
                         found.append(entry.path)
         except OSError:
             continue
         if len(found) > MAX_FILES or len(folders) > MAX_FILES:
             return [], folders
     return sorted(found), folders
+
+
+def _leads_nowhere(entry: os.DirEntry[str]) -> bool:
+    # Editors lock a file with a link of a like name; it would keep anything from being known of the project.
+    return entry.is_symlink() and not os.path.isfile(entry.path)
