@@ -25,10 +25,12 @@ class Folder(NamedTuple):
     Args:
         sign: as it was just before.
         names: a digest of the names in it that a run may look for, and of which are folders or symbolic links.
+        loose: a symbolic link in it leads to no file. One may come to be there, which does not show in the folder.
     """
 
     sign: Signature | None
     names: str
+    loose: bool = False
 
 
 def look(folder: str) -> tuple[Folder, list[os.DirEntry[str]]]:
@@ -48,7 +50,19 @@ def look(folder: str) -> tuple[Folder, list[os.DirEntry[str]]]:
         or entry.name in MARKS
         or ((entry.is_symlink() or entry.is_dir()) and entry.name != OURS)
     ]
-    return Folder(sign, digest(repr(sorted(kinds)).encode("utf-8", "surrogatepass"))), listing
+    loose = sorted(entry.name for entry in listing if entry.is_symlink() and _is_loose(entry))
+    told = repr((sorted(kinds), loose)).encode("utf-8", "surrogatepass")
+    return Folder(sign, digest(told), bool(loose)), listing
+
+
+def _is_loose(link: os.DirEntry[str]) -> bool:
+    """Whether a link has the name of something that is read, and there is nothing to read."""
+    if not link.name.endswith(_LOOKED_FOR) and link.name not in MARKS:
+        return False
+    try:
+        return not (link.is_file() or (link.name == ".git" and link.is_dir()))
+    except OSError:
+        return True
 
 
 def sources(root: str) -> list[str]:
@@ -69,10 +83,15 @@ def walked(root: str) -> tuple[list[str], list[str]]:
                     if entry.is_dir(follow_symlinks=False):
                         if deep and entry.name[0] != "." and entry.name not in _SKIPPED:
                             folders.append(entry.path)
-                    elif entry.name.endswith(".py"):
+                    elif entry.name.endswith(".py") and not _leads_nowhere(entry):
                         found.append(entry.path)
         except OSError:
             continue
         if len(found) > MAX_FILES or len(folders) > MAX_FILES:
             return [], folders
     return sorted(found), folders
+
+
+def _leads_nowhere(entry: os.DirEntry[str]) -> bool:
+    # Editors lock a file with a link of a like name; it would keep anything from being known of the project.
+    return entry.is_symlink() and not os.path.isfile(entry.path)

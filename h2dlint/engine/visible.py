@@ -11,18 +11,21 @@ import re
 from h2dlint.engine.ledger import digest
 from h2dlint.syntax.source import SourceText
 
-# A comment behind a quote on the same line is left where it is: whether it is one would take more than a look.
-_COMMENT = re.compile(
-    r""""{3}[^"\\]*(?:(?:\\.|"(?!""))[^"\\]*)*"{3}|'{3}[^'\\]*(?:(?:\\.|'(?!''))[^'\\]*)*'{3}|(?<!\\\n)^([^'"#\r\n]*)\#[^\r\n]*""",
-    re.DOTALL | re.MULTILINE,
+# A ``#`` in a string starts no comment, quotes in a comment start no string. A string without an end reaches to that
+# of the text, or of its line: to look for its end again from each quote in it would take for ever.
+_STRING = "|".join(
+    rf"{q}{{3}}[^{q}\\]*(?:(?:\\.|{q}(?!{q}{q}))[^{q}\\]*)*(?:{q}{{3}}|\\?\Z)"
+    rf"|{q}[^{q}\\\r\n]*(?:\\(?:\r\n|.)[^{q}\\\r\n]*)*{q}?"
+    for q in ("'", '"')
 )
+_COMMENT = re.compile(rf"({_STRING})|(?<![ \t])[ \t]*#[^\r\n]*", re.DOTALL)
 
 
 def without_comments(source: SourceText) -> SourceText:
     """A text as other files see it; every line keeps its number."""
     text = source.text
     if "#" in text:
-        text = _COMMENT.sub(_code, text)
+        text = _COMMENT.sub(r"\1", text)
     return SourceText(text.rstrip(" \t\n") + "\n", source.encoding, source.bom)
 
 
@@ -37,8 +40,3 @@ def visible(data: bytes) -> str | None:
 def visible_of(source: SourceText) -> str:
     """The same, of a text that has no comments."""
     return digest(source.text.encode("utf-8", "surrogatepass"))
-
-
-def _code(match: re.Match[str]) -> str:
-    code = match.group(1)
-    return match.group() if code is None else code.rstrip()

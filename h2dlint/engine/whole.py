@@ -148,10 +148,7 @@ class WholeRun:
             self._path,
             {
                 "folders": list(folders),
-                # A listing that was made while its folder was being written to does not go by times.
-                "signs_of_folders": [
-                    [] if _young(seen.sign or (), found.begun) else seen.sign for seen in folders.values()
-                ],
+                "signs_of_folders": [_sign(seen, found.begun) for seen in folders.values()],
                 "names": [seen.names for seen in folders.values()],
                 "files": list(grounds.contents),
                 "signs": [sign for sign, _ in grounds.contents.values()],
@@ -189,7 +186,7 @@ class WholeRun:
             for folder, names in outside.items():
                 places[kind][folder] = {**places[kind].get(folder, {}), **names}
         told = {
-            "signs_of_folders": [[] if _young(f.sign or (), begun) else f.sign for f in folders.values()],
+            "signs_of_folders": [_sign(seen, begun) for seen in folders.values()],
             "files": list(contents),
             "signs": [sign for sign, _ in contents.values()],
             "contents": [content for _, content in contents.values()],
@@ -237,6 +234,12 @@ def _young(sign: Iterable[int], begun: int) -> bool:
     return max([*sign][:2], default=0) + SETTLED >= begun
 
 
+def _sign(folder: Folder, begun: int) -> Iterable[int]:
+    """What a folder is known by; nothing where it is to be listed each time."""
+    # A listing that was made while its folder was being written to does not go by times.
+    return [] if folder.loose or folder.sign is None or _young(folder.sign, begun) else folder.sign
+
+
 def _says(result: FileResult) -> bool:
     return replace(result, path="", screened_out=False, suppressions=()) != _NOTHING
 
@@ -269,9 +272,13 @@ def _same_folders(folders: list[str], names: list[str], signs: list[list[int]]) 
         now = signature(folder)
         if now is None:
             return None
-        if list(now) != was and look(folder)[0].names != held:
+        if list(now) == was:
+            found[folder] = Folder(now, held)
+            continue
+        seen = look(folder)[0]
+        if seen.names != held:
             return None
-        found[folder] = Folder(now, held)
+        found[folder] = seen._replace(sign=now)
     return found
 
 

@@ -20,6 +20,8 @@ MARK = ".h2dlint-"
 """In the names of files that are being written."""
 ABANDONED = 600
 """Seconds after which one that is still there was left behind."""
+PATIENCE = 20
+"""Seconds for which the lock of another process is waited for; h2dlint holds one for as long as it writes one file."""
 
 
 class WriteError(Exception):
@@ -31,7 +33,8 @@ def write_atomically(path: Path, data: bytes, *, expected: bytes | None = None) 
 
     Mode, and where permitted owner and extended attributes (access control lists are such), are kept. A symbolic link
     stays; the file that it points to is replaced. Of several hard links to a file only this one gets the new content.
-    Other processes of h2dlint that write the same file meanwhile wait, where the system has locks.
+    Other processes of h2dlint that write the same file meanwhile wait, where the system has locks; not for ever, as
+    a program of another kind may hold one.
 
     Args:
         path: the file.
@@ -39,7 +42,7 @@ def write_atomically(path: Path, data: bytes, *, expected: bytes | None = None) 
         expected: what was read from the file; where it now holds something else it is not written.
 
     Raises:
-        WriteError: the file changed, is read-only or missing, or its folder cannot be written.
+        WriteError: the file changed, is read-only, missing or locked, or its folder cannot be written.
     """
     try:
         target = Path(os.path.realpath(path))
@@ -112,12 +115,25 @@ def _locked(target: Path) -> Iterator[None]:
     except ImportError:  # Windows.
         yield
         return
+
+    def lock(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:  # Some network file systems have none.
+            pass
+        return True
+
+    until = time.monotonic() + PATIENCE
     while True:
         # A named pipe would wait for a writer.
         descriptor = os.open(target, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            with suppress(OSError):  # Some network file systems have none.
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            while not lock(descriptor):
+                if time.monotonic() > until:
+                    raise WriteError("not written: another program holds a lock on the file")
+                time.sleep(0.02)
             if os.path.samestat(os.fstat(descriptor), os.stat(target)):
                 yield
                 return

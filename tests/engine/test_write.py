@@ -117,3 +117,19 @@ def test_long_names(tmp_path: Path) -> None:
     file.write_bytes(b"old")
     write_atomically(file, b"new")
     assert file.read_bytes() == b"new"
+
+
+def test_a_lock_that_somebody_else_holds_is_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    path = tmp_path / "a.py"
+    path.write_bytes(b"old\n")
+    monkeypatch.setattr("h2dlint.engine.write.PATIENCE", 0.1, raising=False)
+    with path.open("rb") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        with pytest.raises(WriteError, match="holds a lock"):
+            write_atomically(path, b"new\n", expected=b"old\n")
+    assert path.read_bytes() == b"old\n"
+    write_atomically(path, b"new\n", expected=b"old\n")
+    assert path.read_bytes() == b"new\n"
