@@ -154,6 +154,9 @@ class HostDataNewTensor(Rule):
         for moved in (device, site.argument(None, "requires_grad")):
             in_order(site, moved, trust)
         left_out(site, site.argument(None, "pin_memory"), trust)
+        # Its dtype and device are read after the data is made.
+        kept = isinstance(receiver, ast.Name) or pure(site, data)
+        trust.require(kept, "the order of evaluation changes")
         owner = site.value(receiver)
         trust.require(owner.only(Kind.TENSOR), f"{site.code(receiver)} is not proven to be a tensor")
         title = "Copy from pinned memory without blocking"

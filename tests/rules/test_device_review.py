@@ -69,6 +69,8 @@ UNSAFE = [
     "a = held.to('cuda'); exec('held.fill_(1)')",
     "a = held.to('cuda'); locals()['held'].fill_(1)",
     "a = held.to('cuda'); vars().get('held').fill_(1)",
+    # Making the data may put another tensor there.
+    "box = [torch.zeros(2, device='cuda')]; a = box[0].new_tensor([note(n) for n in rows])",
     # Raises.
     "a = torch.ones(3, names=('a',)).to('cuda')",
     "named = torch.ones(3, names=('a',)); a = named.cuda()",
