@@ -114,6 +114,7 @@ def grammar(random: Random) -> bytes:
 def _drawn(number: int) -> tuple[str, ...]:
     import hypothesmith
     from hypothesis import HealthCheck, Phase, given, seed, settings
+    from hypothesis.strategies import SearchStrategy
 
     found: list[str] = []
     quick = settings(
@@ -127,7 +128,8 @@ def _drawn(number: int) -> tuple[str, ...]:
     def keep(text: str) -> None:
         found.append(text)
 
-    for strategy in (hypothesmith.from_node(), hypothesmith.from_grammar()):
+    strategies: list[SearchStrategy[str]] = [hypothesmith.from_node(), hypothesmith.from_grammar()]
+    for strategy in strategies:
         seed(number)(quick(given(strategy)(keep)))()
     return tuple(found)
 
