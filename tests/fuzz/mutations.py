@@ -44,8 +44,8 @@ def mutated(text: str, random: Random) -> str:
                 new = change(text, random)
                 if sound:
                     ast.parse(new)
-        except (SyntaxError, TokenError, ValueError, RecursionError, MemoryError):
-            # What is no Python any more has no tokens, nor blocks to wrap.
+        except (SyntaxError, TokenError, IndexError, ValueError, RecursionError, MemoryError):
+            # What is no Python any more has no tokens, nor blocks to wrap; of an empty text nothing can be chosen.
             continue
         text = new
     return text
