@@ -78,9 +78,14 @@ def small(site: Site, found: Movement) -> bool:
 
 def _whole(data: Value) -> bool:
     """Integers and booleans, or lists of them: of an empty one there is nothing to convert."""
+    return innermost(data).only(Kind.INT | Kind.BOOL)
+
+
+def innermost(data: Value) -> Value:
+    """What stands in a list, or in lists in lists, as far as it is known."""
     while data.only(Kind.SEQ) and data.elem is not None:
         data = data.elem
-    return data.only(Kind.INT | Kind.BOOL)
+    return data
 
 
 def _range(site: Site, data: ast.expr) -> bool:

@@ -7,6 +7,7 @@ import re
 
 from h2dlint.analysis import torch_facts as T
 from h2dlint.analysis.values import UNKNOWN, Kind, Value
+from h2dlint.rules.conversions import innermost
 from h2dlint.rules.movers import Movement, callee_of
 from h2dlint.rules.site import Site
 
@@ -79,6 +80,4 @@ def _real(site: Site, call: ast.Call) -> bool:
 
 def _complex(data: Value) -> bool:
     """There may be complex numbers among the data."""
-    while data.only(Kind.SEQ) and data.elem is not None:
-        data = data.elem
-    return data.may(Kind.COMPLEX | Kind.SEQ | Kind.NDARRAY | Kind.TENSOR | Kind.NPSCALAR)
+    return innermost(data).may(Kind.COMPLEX | Kind.SEQ | Kind.NDARRAY | Kind.TENSOR | Kind.NPSCALAR)
