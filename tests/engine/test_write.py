@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from h2dlint.engine.write import WriteError, write_atomically
+from h2dlint.engine.write import WriteError, create_atomically, write_atomically
 
 
 @pytest.fixture
@@ -133,3 +133,36 @@ def test_a_lock_that_somebody_else_holds_is_not_waited_for_without_end(
     assert path.read_bytes() == b"old\n"
     write_atomically(path, b"new\n", expected=b"old\n")
     assert path.read_bytes() == b"new\n"
+
+
+def test_a_new_file_is_there_with_all_of_its_content(tmp_path: Path) -> None:
+    path = tmp_path / "new.json"
+    umask = os.umask(0o022)
+    try:
+        create_atomically(path, b"all\r\n\xff")
+    finally:
+        os.umask(umask)
+    assert path.read_bytes() == b"all\r\n\xff"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    assert only(tmp_path, "new.json")
+
+
+def test_what_is_there_is_not_replaced_by_a_new_file(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("nowhere")
+    for path in (file, tmp_path / "link"):
+        with pytest.raises(WriteError, match="^not written: a file of that name was made meanwhile"):
+            create_atomically(path, b"new")
+    assert file.read_bytes() == b"old\n"
+    assert only(tmp_path, "x.py", "link")
+
+
+def test_only_what_was_left_behind_is_removed(file: Path) -> None:
+    begun, left, other = (
+        file.with_name(name) for name in (".x.py.h2dlint-1.tmp", ".x.py.h2dlint-2.tmp", ".y.py.h2dlint-3.tmp")
+    )
+    for path in (begun, left, other):
+        path.write_bytes(b"half")
+    for path in (left, other):
+        os.utime(path, (1_000_000, 1_000_000))
+    write_atomically(file, b"new")
+    assert only(file.parent, "x.py", begun.name, other.name)
