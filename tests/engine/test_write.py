@@ -150,7 +150,7 @@ def test_a_new_file_is_there_with_all_of_its_content(tmp_path: Path) -> None:
 def test_what_is_there_is_not_replaced_by_a_new_file(file: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("nowhere")
     for path in (file, tmp_path / "link"):
-        with pytest.raises(WriteError, match="^not written: a file of that name was made meanwhile"):
+        with pytest.raises(WriteError, match=r"^not written: a file of that name was made meanwhile"):
             create_atomically(path, b"new")
     assert file.read_bytes() == b"old\n"
     assert only(tmp_path, "x.py", "link")
