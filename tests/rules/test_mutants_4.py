@@ -36,7 +36,7 @@ REWRITTEN = {
     "y = torch.tensor([[1, 2]] * 3, device='cuda')": (
         "y = torch.tensor([[1, 2]] * 3, pin_memory=True).to('cuda', non_blocking=True)"
     ),
-    # There is no torch.arange of bools, and torch.full raises where a number does not fit.
+    # There is no torch.arange of bools, and a number that may not fit is left to the constructor.
     "y = torch.tensor([0, 1, 2], dtype=torch.bool).to('cuda')": (
         "y = torch.tensor([0, 1, 2], dtype=torch.bool, pin_memory=True).to('cuda', non_blocking=True)"
     ),
