@@ -15,6 +15,7 @@ from h2dlint.analysis.project import Surroundings
 from h2dlint.analysis.records import CallRecord, Record, SubscriptRecord
 from h2dlint.analysis.values import Value
 from h2dlint.model import Context, Options
+from h2dlint.syntax.bound import bound_in
 from h2dlint.syntax.source import SourceText
 from h2dlint.syntax.trees import walk
 
@@ -203,8 +204,12 @@ def _torch_names(statement: ast.stmt) -> list[str]:
 
 
 def _binds(function: FunctionInfo | None, name: str) -> bool:
-    """The function, or one around it, has a name of its own."""
+    """The function, or one around it, has a name of its own for something else than torch."""
     while function is not None:
+        for bound, at in bound_in(function.node):
+            same = isinstance(at, ast.Global) or (isinstance(at, ast.Import) and name in _torch_names(at))
+            if bound == name and not same:
+                return True
         for node in walk(function.node):
             if (isinstance(node, ast.arg) and node.arg == name) or (
                 isinstance(node, ast.Name) and node.id == name and not isinstance(node.ctx, ast.Load)

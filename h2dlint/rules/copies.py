@@ -72,7 +72,7 @@ def _fill(site: Site, found: Movement) -> ast.expr | int | None:
         pure_shape = all(pure(site, part) for part in shape)
         return int(found.root_callee == "torch.ones") if pure_shape else None
     if found.root_callee == "torch.full":
-        shape = root.args[:1] or [given[k] for k in ("size",) if k in given]
+        shape = [*root.args[:1], *(value for name, value in given.items() if name != "fill_value")]
         fill = root.args[1] if len(root.args) > 1 else given.get("fill_value")
         scalar = fill is not None and site.value(fill).only(V.PYSCALAR)
         return fill if scalar and all(pure(site, part) for part in shape) else None
@@ -81,7 +81,7 @@ def _fill(site: Site, found: Movement) -> ast.expr | int | None:
     constant = constant_form(root.args[0], site.value, None)
     if constant is None or constant.function != "full" or constant.fill is None:
         return None
-    if not all(pure(site, count) for count in constant.counts):
+    if not all(pure(site, part) for part in [*constant.counts, *given.values()]):
         return None
     return constant.fill if site.value(constant.fill).only(V.PYSCALAR) else None
 

@@ -96,6 +96,9 @@ def _joined_move(site: Site, found: Movement) -> Fix | None:
         assert isinstance(site.call.func, cst.Attribute)
         made: dict[int, cst.CSTNode] = {}
         for part in parts:
+            for keyword in part.keywords:
+                if keyword.arg in ("device", "pin_memory"):
+                    left_out(site, keyword.value, trust)
             inner = site.call_node(part)
             if inner is None or calls.has_comment(site.call.func.dot):
                 return None
