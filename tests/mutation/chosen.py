@@ -34,6 +34,7 @@ TESTS = (
     "tests/rules/test_hazard_rules.py",
     "tests/rules/test_library_review.py",
     "tests/rules/test_mutants.py",
+    "tests/rules/test_mutants_3.py",
     "tests/rules/test_pinned_sources.py",
     "tests/rules/test_safety_review.py",
     "tests/rules/test_statement_lines.py",
