@@ -292,7 +292,7 @@ def _joined(call: Call) -> Value:
         operands = []
     sure = bool(operands) and all(o.only(Kind.TENSOR) for o in operands)
     out = call.keywords.get("out")
-    if out is not None:
+    if out is not None and not out.only(Kind.NONE):
         return replace(out, kind=Kind.TENSOR)
     return Value(
         kind=Kind.TENSOR,

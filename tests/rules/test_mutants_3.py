@@ -46,6 +46,9 @@ REWRITTEN = {
     "y = torch.rand(3, out=None).to('cuda')": (
         "y = torch.rand(3, out=None).pin_memory().to('cuda', non_blocking=True)"
     ),
+    "h = torch.rand(3); y = torch.stack([h, h], out=None).cuda()": (
+        "h = torch.rand(3); y = torch.stack([h, h], out=None).pin_memory().cuda(non_blocking=True)"
+    ),
     # On the device already.
     "h = torch.empty(3, device='cuda'); y = torch.rand(3, out=h).to('cuda')": (
         "h = torch.empty(3, device='cuda'); y = torch.rand(3, out=h).to('cuda')"
