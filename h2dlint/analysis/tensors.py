@@ -10,7 +10,7 @@ from h2dlint.analysis import shapes
 from h2dlint.analysis import torch_facts as T
 from h2dlint.analysis import values as V
 from h2dlint.analysis.moves import device_mask
-from h2dlint.analysis.values import Kind, Value, replace
+from h2dlint.analysis.values import Kind, Value, join, replace
 from h2dlint.model import Confidence
 
 
@@ -74,7 +74,7 @@ def torch_call(qual: str, call: Call) -> Value | None:
         return _constructed(qual, call)
     if qual in T.FACTORIES or qual in T.RANDOM_FACTORIES:
         size = L.factory_count(short, call.args, call.keywords, call.starred)
-        return Value(
+        new = Value(
             kind=Kind.TENSOR,
             device=_landing(call, call.keywords.get("device")),
             memory=pinning(call),
@@ -87,6 +87,7 @@ def torch_call(qual: str, call: Call) -> Value | None:
             distinct=True,
             why=f"{qual}() at line {line}",
         )
+        return _written_to(new, call.keywords.get("out"))
     if qual in T.NUMPY_BRIDGES:
         made = qual == "torch.from_numpy" and bool(call.args) and call.args[0].distinct
         return Value(
@@ -143,6 +144,21 @@ def torch_call(qual: str, call: Call) -> Value | None:
     if qual in T.JOINERS:
         return _joined(call)
     return _other(short, call)
+
+
+def _written_to(made: Value, out: Value | None) -> Value:
+    """What a factory returns that is given ``out=``: that tensor, in the shape asked for."""
+    if out is None or out.only(Kind.NONE):
+        return made
+    given = replace(
+        made,
+        device=out.device & ~V.UNSET,
+        memory=out.memory,
+        dtype=out.dtype,
+        distinct=out.distinct,
+        confidence=min(made.confidence, out.confidence),
+    )
+    return join(made, given) if out.may(Kind.NONE) else given
 
 
 def _array_memory(array: Value) -> int:
@@ -276,7 +292,7 @@ def _joined(call: Call) -> Value:
         operands = []
     sure = bool(operands) and all(o.only(Kind.TENSOR) for o in operands)
     out = call.keywords.get("out")
-    if out is not None:
+    if out is not None and not out.only(Kind.NONE):
         return replace(out, kind=Kind.TENSOR)
     return Value(
         kind=Kind.TENSOR,

@@ -36,6 +36,7 @@ TESTS = (
     "tests/rules/test_mutants.py",
     "tests/rules/test_mutants_2.py",
     "tests/rules/test_mutants_4.py",
+    "tests/rules/test_mutants_3.py",
     "tests/rules/test_pinned_sources.py",
     "tests/rules/test_safety_review.py",
     "tests/rules/test_statement_lines.py",
