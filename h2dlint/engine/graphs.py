@@ -7,7 +7,7 @@ and its answers are. Elsewhere it is made anew and asked again.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,11 @@ from h2dlint.engine.storing import read_sections, write_sections
 if TYPE_CHECKING:
     from h2dlint.analysis.project import Answer, Project
     from h2dlint.analysis.reach import CallGraph
+    from h2dlint.analysis.scan import File
     from h2dlint.engine.modules import Projects
+
+FEW = 100
+"""One file in so many is looked at again each time rather than all of them written again."""
 
 
 class Held:
@@ -37,6 +41,13 @@ class Held:
         return self._held.get((root, entry_points))
 
     def keep(self, root: str, entry_points: tuple[str, ...], graph: CallGraph) -> None:
+        """Nothing is kept from run to run."""
+
+    def seen(self, root: str) -> Mapping[str, File]:
+        """Nothing is known from an earlier run."""
+        return {}
+
+    def remember(self, root: str, files: Sequence[File], known: int) -> None:
         """Nothing is kept from run to run."""
 
 
@@ -128,9 +139,39 @@ class Graphs(Held):
             self._looks[root] = digest(repr(known).encode("utf-8", "surrogatepass"))
         return self._looks[root]
 
-    def _path(self, root: str, entry_points: tuple[str, ...]) -> Path:
-        name = digest(repr((self._version, root, entry_points)).encode("utf-8", "surrogatepass"))
-        return self._folder / f"graph-{name}.json"
+    def _path(self, kind: str, *what: object) -> Path:
+        name = digest(repr((self._version, *what)).encode("utf-8", "surrogatepass"))
+        return self._folder / f"{kind}-{name}.json"
+
+    def seen(self, root: str) -> Mapping[str, File]:
+        """Files of which a cheap look would see now what it saw in an earlier run, by path."""
+        import zlib
+
+        from h2dlint.engine.scans import unpacked
+
+        try:
+            first, *parts = read_sections(self._path("scans", root))[1]
+            files = unpacked(parts)
+            digests: list[str] = json.loads(first)
+            now = self._ledger.scans
+            found = {
+                file.path: (file, was)
+                for file, was in zip(files, digests, strict=True)
+                if was == (now.get(file.path) or self.scan(file.path))
+            }
+        except (OSError, ValueError, LookupError, TypeError, RecursionError, AttributeError, zlib.error):
+            return {}
+        now.update({path: was for path, (_, was) in found.items()})
+        return {path: file for path, (file, _) in found.items()}
+
+    def remember(self, root: str, files: Sequence[File], known: int) -> None:
+        """Keep what a cheap look saw, unless nearly all of it is kept already."""
+        if len(files) - known <= len(files) // FEW:
+            return
+        from h2dlint.engine.scans import packed
+
+        digests = [self._ledger.scans[file.path] for file in files]
+        write_sections(self._path("scans", root), digests, *packed(files))
 
     def find(self, root: str, entry_points: tuple[str, ...]) -> CallGraph | None:
         """The graph of the files that are there now."""
@@ -138,7 +179,7 @@ class Graphs(Held):
         if held is not None:
             return held
         try:
-            first, lines, hidden = read_sections(self._path(root, entry_points))[1]
+            first, lines, hidden = read_sections(self._path("graph", root, entry_points))[1]
             read = json.loads(first)
             if read["looks"] != self.digest(root) or not still_there(read["places"]):
                 return None
@@ -168,7 +209,7 @@ class Graphs(Held):
             "paths": paths,
         }
         sections = Verdicts.packed(verdicts, paths), Hidden.packed(hidden, paths)
-        write_sections(self._path(root, entry_points), told, *sections)
+        write_sections(self._path("graph", root, entry_points), told, *sections)
 
 
 def plain(answer: Answer) -> bool | list[str] | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping, Sequence
 
 from h2dlint.analysis.reach import CallGraph
+from h2dlint.analysis.scan import File
 from h2dlint.engine.ledger import Ledger, Signature, signature
 from h2dlint.engine.listing import sources
 from h2dlint.engine.modules import Projects
@@ -58,6 +60,13 @@ class Index:
 
     def keep(self, root: str, entry_points: tuple[str, ...], graph: CallGraph) -> None:
         """Not called, as there always is a graph."""
+
+    def seen(self, root: str) -> Mapping[str, File]:
+        """Not called either."""
+        return {}
+
+    def remember(self, root: str, files: Sequence[File], known: int) -> None:
+        """Nor this."""
 
     def renew(self) -> bool:
         """Make the graphs that are missing or whose files changed in what a graph is made of; whether any were."""
