@@ -6,11 +6,13 @@ BIN := $(VENV)/bin
 # `make gpu` on a machine whose torch lives elsewhere: make gpu GPU_PYTHON=python3
 OLDEST_TESTS := tests/syntax tests/engine/test_fixing.py tests/engine/test_gitignore.py tests/rules/test_fixes.py tests/report
 GPU_PYTHON ?= $(BIN)/python
-# `make fuzz FUZZ_SECONDS=3600`: processor time to spend; a seed repeats a run.
+# `make fuzz FUZZ_SECONDS=3600`: processor time to spend, for each of FUZZ_JOBS workers; a seed repeats a run.
 FUZZ_SECONDS ?= 600
+FUZZ_JOBS ?= 1
 FUZZ_SEED ?=
 WHEEL ?= sglang==0.5.23
 MINUTES ?= 60
+JOBS ?= 1
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 REFERENCE := fixtures/logits_processor
@@ -130,11 +132,11 @@ corpus: $(VENV)/.run
 	$(BIN)/python -m tests.corpus.corpus $(if $(ACCEPT),--accept) $(if $(AGAINST),--against $(AGAINST)) $(PACKAGES)
 
 mutation: $(VENV)/.mutation
-	$(BIN)/python -m tests.mutation.mutate run --minutes $(MINUTES)
+	$(BIN)/python -m tests.mutation.mutate run --minutes $(MINUTES) --jobs $(JOBS)
 
 # Failures are saved in build/fuzz. Figures go to $$H2DLINT_FUZZ_RESULTS, where that is set.
 fuzz: $(VENV)/.fuzz
-	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(if $(FUZZ_SEED),--seed $(FUZZ_SEED))
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) --jobs $(FUZZ_JOBS) $(if $(FUZZ_SEED),--seed $(FUZZ_SEED))
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache .h2dlint_cache *.egg-info

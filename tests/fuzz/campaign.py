@@ -153,13 +153,16 @@ def signature(error: BrokenError) -> str:
     return re.sub(r"(?<!HTD)\d+|'.*|\".*|<.*", "", first)[:110].strip()
 
 
-def run_one(kind: str, number: int, counts: Counts, folder: Path, minimize: float = 30) -> str | None:
+def run_one(
+    kind: str, number: int, counts: Counts, folder: Path, state: Path, minimize: float = 30
+) -> str | None:
     """Draw an input and check it; what fails is saved.
 
     Args:
         kind, number: of the input.
         counts: of the run.
         folder: where failures are saved.
+        state: folder of this job alone, for the input that is looked at.
         minimize: seconds to spend on making a new kind of failure smaller.
 
     Returns:
@@ -167,8 +170,8 @@ def run_one(kind: str, number: int, counts: Counts, folder: Path, minimize: floa
     """
     each = subject(kind, number)
     # Were this process killed, its parent would know by what.
-    (folder / "current.py").write_bytes(each.data)
-    (folder / "current.txt").write_text(f"{kind}:{number} {each.profile}", encoding="utf-8")
+    (state / "current.py").write_bytes(each.data)
+    (state / "current.txt").write_text(f"{kind}:{number} {each.profile}", encoding="utf-8")
     try:
         examine(each, Random(number), counts=counts)
         counts.add(kind, each)

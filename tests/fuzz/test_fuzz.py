@@ -91,7 +91,7 @@ def test_mutations_do_something_and_repeat() -> None:
 
 def test_a_run_counts_what_it_did(tmp_path: Path) -> None:
     counts = Counts()
-    assert run_one("program", 3, counts, tmp_path) is None
+    assert run_one("program", 3, counts, tmp_path, tmp_path) is None
     other = Counts()
     other.merge(counts.plain())
     assert other == counts

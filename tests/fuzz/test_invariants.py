@@ -146,7 +146,7 @@ def test_failures_are_saved_and_made_smaller(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(campaign, "ALWAYS", (finds_fault,))
     monkeypatch.setattr(campaign, "METAMORPHIC", ())
     counts = Counts()
-    said = run_one("program", 3, counts, tmp_path, minimize=60) or ""
+    said = run_one("program", 3, counts, tmp_path, tmp_path, minimize=60) or ""
     assert "--repeat program:3" in said
     small = (tmp_path / "finds_fault-program-3.small.py").read_bytes()
     assert (

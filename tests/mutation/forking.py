@@ -4,46 +4,33 @@ Collecting takes seconds and most mutants are killed in less, so it is done once
 ``H2DLINT_MUTATION`` names a folder. It reads there
 
 ``mutants.json``   the names of the mutants in the order in which they are to be tried, for how many minutes to go on,
-                   the seconds of processor time that each may take whatever its tests, and whether only tests
-                   are run that ``covered.json`` does not know
+                   the seconds of processor time that each may take whatever its tests, whether only tests
+                   are run that ``covered.json`` does not know, and how many children work at once
 ``covered.json``   for each function the tests that run it, written by the first run
 
-and appends to ``results.jsonl`` one object for each mutant. A mutant is in force in a process whose environment
-names it in ``MUTANT_UNDER_TEST``, as mutmut has it; the processes that a test starts inherit that.
+and appends to ``results.jsonl`` one object for each mutant, in the order in which they end. A mutant is in force in a
+process whose environment names it in ``MUTANT_UNDER_TEST``, as mutmut has it; the processes that a test starts inherit
+that.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import resource
-import shutil
-import signal
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
+
+from tests.mutation.children import Children, Watcher, Work
 
 FOLDER = "H2DLINT_MUTATION"
 UNDER_TEST = "MUTANT_UNDER_TEST"
 SLOWER = 5.0
 """How many times the processor time of its tests a mutant may take, beside the seconds that each may."""
-
-
-class _Watcher:
-    """Which test failed first."""
-
-    def __init__(self) -> None:
-        self.failed: str | None = None
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.failed and self.failed is None:
-            self.failed = report.nodeid
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -64,34 +51,52 @@ def function_of(mutant: str) -> str:
 
 def _loop(session: pytest.Session, folder: Path) -> None:
     plan = json.loads((folder / "mutants.json").read_text(encoding="utf-8"))
+    jobs: int = plan["jobs"]
     covered_by = folder / "covered.json"
-    if not covered_by.exists():
-        _wait(_fork(session, lambda watcher: _cover(session, watcher, covered_by)), 3600)
-    if not covered_by.exists():
-        raise session.Interrupted("a test fails without any mutant; see unmutated.txt")
-    covered = json.loads(covered_by.read_text(encoding="utf-8"))
-    items = {item.nodeid: item for item in session.items}
-    results = folder / "results.jsonl"
-    deadline = time.monotonic() + plan["minutes"] * 60
-    with results.open("a", encoding="utf-8") as stream:
-        for mutant in plan["mutants"]:
-            if time.monotonic() > deadline:
-                break
-            result = _try(session, items, covered, mutant, folder, plan["seconds"], plan["only_new"])
-            stream.write(json.dumps(result) + "\n")
-            stream.flush()
+    with Children(session.config) as children:
+        if not covered_by.exists():
+            _cover(session.items, children, jobs, covered_by)
+        covered = json.loads(covered_by.read_text(encoding="utf-8"))
+        items = {item.nodeid: item for item in session.items}
+        left, deadline = iter(plan["mutants"]), time.monotonic() + plan["minutes"] * 60
+        # More children than processors wait for each other.
+        patience = 10 * max(1.0, jobs / (os.cpu_count() or 1))
+        begun: dict[int, tuple[str, int]] = {}
+        with (folder / "results.jsonl").open("a", encoding="utf-8") as stream:
+            # What was begun is ended, so that what was tried is the first of the order.
+            while True:
+                while len(begun) < jobs and time.monotonic() <= deadline and (mutant := next(left, None)):
+                    names, limit = _chosen(items, covered, mutant, plan["seconds"], plan["only_new"])
+                    if names:
+                        work = _work([items[name] for name in names], mutant, limit)
+                        begun[children.start(work, limit * patience)] = (mutant, len(names))
+                    else:
+                        _tell(stream, mutant, "no tests", 0, None, 0.0)
+                if not begun:
+                    break
+                ended = children.next()
+                mutant, tests = begun.pop(ended.pid)
+                status = {0: "survived", 1: "killed"}.get(
+                    ended.status, "timeout" if ended.status < 0 else "broke"
+                )
+                _tell(stream, mutant, status, tests, ended.note or None, ended.seconds)
 
 
-def _try(
-    session: pytest.Session,
+def _tell(stream: TextIO, mutant: str, status: str, tests: int, by: str | None, seconds: float) -> None:
+    row = {"mutant": mutant, "status": status, "tests": tests, "by": by, "seconds": round(seconds, 2)}
+    stream.write(json.dumps(row) + "\n")
+    # A child would write what is left in the buffer once more.
+    stream.flush()
+
+
+def _chosen(
     items: Mapping[str, pytest.Item],
     covered: Mapping[str, Any],
     mutant: str,
-    folder: Path,
     least: float,
     only_new: bool,
-) -> dict[str, Any]:
-    """Try one mutant: the tests that run its function, the quickest first, up to the first that fails."""
+) -> tuple[list[str], float]:
+    """The tests that run a mutant's function, the quickest first, and how much processor time it may take."""
     seconds = covered["seconds"]
     names = sorted(
         (name for name in covered["tests"].get(function_of(mutant), ()) if name in items),
@@ -100,32 +105,22 @@ def _try(
     # Tests that came after the figures were taken may run anything.
     new = [name for name in items if name not in seconds]
     names = new if only_new else new + names
-    limit = least + SLOWER * sum(seconds.get(name, 0.0) for name in names)
-    killer = folder / "killer.txt"
-    killer.unlink(missing_ok=True)
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return names, least + SLOWER * sum(seconds.get(name, 0.0) for name in names)
 
-    def body(watcher: _Watcher) -> int:
+
+def _work(items: Sequence[pytest.Item], mutant: str, limit: float) -> Work:
+    """What tries one mutant in a child: run tests up to the first that fails."""
+
+    def work(watcher: Watcher, note: Path) -> int:
         os.environ[UNDER_TEST] = mutant
         resource.setrlimit(resource.RLIMIT_CPU, (int(limit) + 1, int(limit) + 6))
-        for _ in _run([items[name] for name in names]):
+        for _ in _run(items):
             if watcher.failed is not None:
-                killer.write_text(watcher.failed, encoding="utf-8")
+                note.write_text(watcher.failed, encoding="utf-8")
                 return 1
         return 0
 
-    status = _wait(_fork(session, body), limit * 10) if names else 0
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    said = {0: "survived" if names else "no tests", 1: "killed"}.get(
-        status, "timeout" if status < 0 else "broke"
-    )
-    return {
-        "mutant": mutant,
-        "status": said,
-        "tests": len(names),
-        "by": killer.read_text(encoding="utf-8") if killer.exists() else None,
-        "seconds": round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 2),
-    }
+    return work
 
 
 def _run(items: Sequence[pytest.Item]) -> Iterator[None]:
@@ -134,76 +129,57 @@ def _run(items: Sequence[pytest.Item]) -> Iterator[None]:
         yield
 
 
-def _cover(session: pytest.Session, watcher: _Watcher, path: Path) -> int:
-    """Run all tests without a mutant, and write down which functions each of them runs."""
-    from mutmut.mutation import trampoline
+def _cover(items: Sequence[pytest.Item], children: Children, jobs: int, path: Path) -> None:
+    """Run all tests without a mutant, each child a part of them, and write down which functions each test runs.
 
-    hits: set[str] = set()
+    Raises:
+        pytest.Session.Interrupted: a test fails.
+    """
+    parts = [items[job::jobs] for job in range(min(jobs, len(items)))]
+    running = [children.start(_cover_work(part), 3600) for part in parts]
     tests: dict[str, list[str]] = {}
     seconds: dict[str, float] = {}
-    trampoline.record_trampoline_hit = lambda name, caller=None: hits.add(name)
-    # In this process only: what the tests start runs the functions as they are.
-    trampoline._mutant_under_test = "stats"
-    last = _processor_seconds()
-    for item, _ in zip(session.items, _run(session.items), strict=True):
-        now = _processor_seconds()
-        seconds[item.nodeid], last = round(now - last, 4), now
-        for function in hits:
-            tests.setdefault(function, []).append(item.nodeid)
-        hits.clear()
-        if watcher.failed is not None:
-            path.with_name("unmutated.txt").write_text(watcher.failed + "\n", encoding="utf-8")
-            return 1
-    path.write_text(json.dumps({"tests": tests, "seconds": seconds}), encoding="utf-8")
-    return 0
+    for _ in running:
+        ended = children.next()
+        if ended.status:
+            why = ended.note or f"a child ended with {ended.status}"
+            path.with_name("unmutated.txt").write_text(why + "\n", encoding="utf-8")
+            raise pytest.Session.Interrupted("a test fails without any mutant; see unmutated.txt")
+        found = json.loads(ended.note)
+        seconds.update(found["seconds"])
+        for function, names in found["tests"].items():
+            tests.setdefault(function, []).extend(names)
+    written = path.with_suffix(".part")
+    written.write_text(json.dumps({"tests": tests, "seconds": seconds}), encoding="utf-8")
+    written.replace(path)
+
+
+def _cover_work(items: Sequence[pytest.Item]) -> Work:
+    def work(watcher: Watcher, note: Path) -> int:
+        from mutmut.mutation import trampoline
+
+        hits: set[str] = set()
+        tests: dict[str, list[str]] = {}
+        seconds: dict[str, float] = {}
+        trampoline.record_trampoline_hit = lambda name, caller=None: hits.add(name)
+        # In this process only: what the tests start runs the functions as they are.
+        trampoline._mutant_under_test = "stats"
+        last = _processor_seconds()
+        for item, _ in zip(items, _run(items), strict=True):
+            now = _processor_seconds()
+            seconds[item.nodeid], last = round(now - last, 4), now
+            for function in hits:
+                tests.setdefault(function, []).append(item.nodeid)
+            hits.clear()
+            if watcher.failed is not None:
+                note.write_text(watcher.failed, encoding="utf-8")
+                return 1
+        note.write_text(json.dumps({"tests": tests, "seconds": seconds}), encoding="utf-8")
+        return 0
+
+    return work
 
 
 def _processor_seconds() -> float:
     """Of this process and what it started; the time that passes says little on a machine with other work."""
     return sum(os.times()[:4])
-
-
-def _fork(session: pytest.Session, body: Callable[[_Watcher], int]) -> tuple[int, str]:
-    """Run ``body`` in a child with a folder for temporary files of its own; its process id, and the folder."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    scratch = tempfile.mkdtemp(prefix="mutant-")
-    child = os.fork()
-    if child:
-        return child, scratch
-    status = 3
-    try:
-        os.setpgid(0, 0)
-        nowhere = os.open(os.devnull, os.O_RDWR)
-        for descriptor in (0, 1, 2):
-            os.dup2(nowhere, descriptor)
-        os.environ["TMPDIR"] = scratch
-        tempfile.tempdir = None
-        manager = session.config.pluginmanager
-        manager.unregister(name="terminalreporter")
-        watcher = _Watcher()
-        manager.register(watcher)
-        status = body(watcher)
-    finally:
-        # Nothing of the parent's is to be torn down here.
-        os._exit(status)
-
-
-def _wait(child: tuple[int, str], limit: float) -> int:
-    """The exit status of a child, negative where a signal ended it; it is killed after ``limit`` seconds."""
-    pid, scratch = child
-    end = time.monotonic() + limit
-    pause = 0.002
-    while True:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            break
-        if time.monotonic() > end:
-            os.killpg(pid, signal.SIGKILL)
-        time.sleep(pause)
-        pause = min(pause * 1.5, 0.1)
-    # What a test left running.
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
-    shutil.rmtree(scratch, ignore_errors=True)
-    return os.waitstatus_to_exitcode(status)

@@ -1,6 +1,7 @@
 """Mutation testing of the fix engine and of what in the rules builds fixes.
 
     python -m tests.mutation.mutate run --minutes 40     # or: make mutation
+    python -m tests.mutation.mutate run --jobs 16 --most 2000    # the first 2000 of the order, 16 at once
     python -m tests.mutation.mutate show NAME ..         # what mutants change, as diffs
 
 mutmut makes the mutants. All of a module stand side by side in one file, so that nothing is written between two of
@@ -20,11 +21,13 @@ import platform
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -53,15 +56,25 @@ def modules(root: Path, patterns: Iterable[str]) -> list[Path]:
 
 
 def copy_tree(root: Path, target: Path) -> None:
-    """A copy of the files that git knows of, as they are now."""
+    """A copy of the files that git knows of, as they are now; without git, of all but what is made or hidden."""
     shutil.rmtree(target, ignore_errors=True)
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=root,
-        check=True,
-        capture_output=True,
-    )
-    for name in listed.stdout.decode().split("\0"):
+    if (root / ".git").exists():
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=root,
+            check=True,
+            capture_output=True,
+        )
+        names = listed.stdout.decode().split("\0")
+    else:
+        found = (path.relative_to(root) for path in root.rglob("*"))
+        names = [
+            str(path)
+            for path in found
+            if path.parts[0] not in ("build", "dist")
+            and not any(part.startswith(".") or part == "__pycache__" for part in path.parts)
+        ]
+    for name in names:
         if name and (root / name).is_file():
             copy = target / name
             copy.parent.mkdir(parents=True, exist_ok=True)
@@ -109,6 +122,14 @@ def order(names: Iterable[str], seed: int) -> list[str]:
     drawn = sorted(names)
     random.Random(seed).shuffle(drawn)
     return drawn
+
+
+def sample(ordered: Sequence[str], results: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The results up to the first mutant without one.
+
+    After an interrupt, what came later is left out: it was quicker than what was being tried.
+    """
+    return {name: results[name] for name in takewhile(results.__contains__, ordered)}
 
 
 def interval(hits: int, of: int) -> tuple[float, float]:
@@ -175,8 +196,9 @@ def run_tests(
     minutes: float,
     seconds: float = 10.0,
     only_new: bool = False,
+    jobs: int = 1,
 ) -> None:
-    """Try mutants in this order for so many minutes.
+    """Try mutants in this order for so many minutes; what was begun by then is ended.
 
     Args:
         build: folder with the tree, for results and the like.
@@ -185,32 +207,45 @@ def run_tests(
         minutes: after which no further mutant is tried.
         seconds: of processor time that a mutant may take whatever its tests took.
         only_new: run only tests that were added since the first run: the others are known to let it live.
+        jobs: how many mutants are tried at once.
 
     Raises:
         RuntimeError: the tests cannot be run, or fail without a mutant.
     """
     tree = build / "tree"
-    plan = {"mutants": list(mutants), "minutes": minutes, "seconds": seconds, "only_new": only_new}
+    plan = {
+        "mutants": list(mutants),
+        "minutes": minutes,
+        "seconds": seconds,
+        "only_new": only_new,
+        "jobs": jobs,
+    }
     (build / "mutants.json").write_text(json.dumps(plan), encoding="utf-8")
     environment = {
         **os.environ,
-        "PYTHONPATH": str(tree),
+        # What was on the path stays there: installed packages may lie in a folder that it names.
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(tree), os.environ.get("PYTHONPATH")])),
         "H2DLINT_MUTATION": str(build),
         # Forks of a process with threads hang.
         "OMP_NUM_THREADS": "1",
     }
     plugins = ["-p", "tests.mutation.forking", "-p", "no:cacheprovider", "-p", "no:xdist", "-W", "ignore"]
     command = [sys.executable, "-m", "pytest", "-q", *plugins, *tests]
-    done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True)
+    with subprocess.Popen(
+        command, cwd=tree, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            out, errors = process.communicate()
+        except BaseException:
+            # It kills its children; were it killed itself, they would go on.
+            process.terminate()
+            process.communicate()
+            raise
     # Without tests of its own, pytest says 5.
-    if done.returncode not in (0, 5):
+    if process.returncode not in (0, 5):
         failing = build / "unmutated.txt"
-        told = (
-            failing.read_text(encoding="utf-8")
-            if failing.exists()
-            else done.stdout[-2000:] + done.stderr[-500:]
-        )
-        raise RuntimeError(f"pytest ended with {done.returncode}: {told}")
+        told = failing.read_text(encoding="utf-8") if failing.exists() else out[-2000:] + errors[-500:]
+        raise RuntimeError(f"pytest ended with {process.returncode}: {told}")
 
 
 def show(tree: Path, mutant: str) -> str:
@@ -239,6 +274,22 @@ def _definition(text: str, name: str) -> list[str]:
     return [line for line in lines[start:end] if line.strip()]
 
 
+def at_least_one(text: str) -> int:
+    """A number for an option.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none, or below one.
+    """
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of 1 or more")
+    return int(text)
+
+
+def stop_on_signals() -> None:
+    """Have SIGTERM do what Ctrl-C does: what was started is stopped as well."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Make mutants, try them, and print the score."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
@@ -249,7 +300,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--record", metavar="NAME", help=f"put the score into {MEASURED.name} under this name"
     )
+    parser.add_argument("--jobs", type=at_least_one, default=1, help="mutants that are tried at once")
+    parser.add_argument(
+        "--most", type=at_least_one, metavar="K", help="try the first K of the order, or of the survivors"
+    )
     options = parser.parse_args(argv)
+    stop_on_signals()
     tree, results = BUILD / "tree", BUILD / "results.jsonl"
     if options.action == "show":
         print("\n\n".join(show(tree, mutant) for mutant in options.mutants))
@@ -261,16 +317,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     names = json.loads((BUILD / "names.json").read_text(encoding="utf-8"))
     if options.action == "run":
         forget_stale(BUILD, tree)
-    done = read_results(results)
+    ordered, done = order(names, options.seed), read_results(results)
     if options.action == "run":
         # What was tried already is not tried again.
-        todo = [name for name in order(names, options.seed) if name not in done]
-        run_tests(BUILD, TESTS, todo, options.minutes)
+        todo = [name for name in ordered[: options.most] if name not in done]
+        run_tests(BUILD, TESTS, todo, options.minutes, jobs=options.jobs)
     elif options.action == "retry":
         # After tests were added: what survived, once more.
-        survivors = [name for name, row in done.items() if row["status"] not in KILLED]
-        run_tests(BUILD, TESTS, options.mutants or survivors, options.minutes, only_new=not options.mutants)
-    figures = summary(names, read_results(results))
+        survivors = [name for name in ordered if name in done and done[name]["status"] not in KILLED]
+        todo = (options.mutants or survivors)[: options.most]
+        new = not options.mutants
+        run_tests(BUILD, TESTS, todo, options.minutes, only_new=new, jobs=options.jobs)
+    figures = summary(names, sample(ordered, read_results(results)))
     print(json.dumps(figures, indent=1))
     if options.record:
         made = {"seed": options.seed, "mutmut": version("mutmut"), "python": platform.python_version()}

@@ -59,8 +59,9 @@ def project(tmp_path: Path, tests: str = CHECKS) -> Path:
     plugin.mkdir(parents=True)
     for folder in (plugin, plugin.parent):
         (folder / "__init__.py").touch()
-    forking = mutate.ROOT / "tests" / "mutation" / "forking.py"
-    (plugin / "forking.py").write_text(forking.read_text(encoding="utf-8"), encoding="utf-8")
+    for name in ("forking.py", "children.py"):
+        text = (mutate.ROOT / "tests" / "mutation" / name).read_text(encoding="utf-8")
+        (plugin / name).write_text(text, encoding="utf-8")
     (tree / "lib.py").write_text(LIBRARY, encoding="utf-8")
     (tree / "test_lib.py").write_text(tests, encoding="utf-8")
     names = ["test_lib.py::test_two", "test_lib.py::test_three"]
