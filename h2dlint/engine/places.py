@@ -39,10 +39,11 @@ def still_there(places: Mapping[str, Mapping[str, Mapping[str, bool]]]) -> bool:
     Args:
         places: ``files`` and ``marks`` of a ledger, by folder. A mark may be anything, a file must be a file.
     """
+    listed: dict[str, dict[str, bool] | None] = {}
     for folder, names in places["files"].items():
-        held = _held(folder)
+        held = listed[folder] = _held(folder)
         for name, was in names.items():
-            bare = name[:-1] if name[-1:] == "/" else name
+            bare = _bare(name)
             if held is not None and bare not in held and bare.casefold() not in held:
                 now = False
             elif held is not None and bare is name and held.get(name, False):
@@ -52,11 +53,18 @@ def still_there(places: Mapping[str, Mapping[str, Mapping[str, bool]]]) -> bool:
                 now = _is_there(folder, name)
             if now != was:
                 return False
-    return all(
-        os.path.exists(os.path.join(folder, name)) == was
-        for folder, names in places["marks"].items()
-        for name, was in names.items()
-    )
+    for folder, names in places["marks"].items():
+        held = listed.get(folder)
+        for name, was in names.items():
+            missing = held is not None and _bare(name) not in held and _bare(name).casefold() not in held
+            if (not missing and os.path.exists(os.path.join(folder, name))) != was:
+                return False
+    return True
+
+
+def _bare(name: str) -> str:
+    """A name without the slash of what is not there."""
+    return name[:-1] if name[-1:] == "/" else name
 
 
 def _is_there(folder: str, name: str) -> bool:
