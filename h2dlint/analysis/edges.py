@@ -7,7 +7,9 @@ does not depend on the function: of the name alone, and of what is known at the 
 from __future__ import annotations
 
 import builtins
+from array import array
 from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass
 
 from h2dlint.analysis.lookup import Lookup
 from h2dlint.analysis.scan import Class, File, Function
@@ -34,15 +36,36 @@ _NameOnly = tuple[str, Sequence[Function], str]
 """Of a dotted name: its first part, the methods that it may be by its last alone, and that one if they are too many."""
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What an earlier run found of the same definitions.
+
+    Functions have numbers: in the order of the files, and in each in the order of their definition.
+
+    Args:
+        valid: paths of files that mention what they mentioned.
+        counts: for each function that is in no cold file: how many it calls, how many in loops, how many vague names.
+        numbers: of those it calls, doubled, one more where it calls and does not only hand on; of those in loops,
+            one more in a loop that runs as long as there is work; of names.
+        names: method names that are vague.
+    """
+
+    valid: Set[str]
+    counts: Sequence[int]
+    numbers: Sequence[int]
+    names: Sequence[str]
+
+
 class Edges:
     """What functions call.
 
     Args:
         lookup: of the project.
         cold_files: paths of files of which nothing is called that counts.
+        kept: what is known of some files.
     """
 
-    def __init__(self, lookup: Lookup, cold_files: Set[str]) -> None:
+    def __init__(self, lookup: Lookup, cold_files: Set[str], kept: Kept | None = None) -> None:
         self._lookup = lookup
         self._cold_files = cold_files
         self.calls: dict[Function, dict[Function, bool]] = {}
@@ -53,8 +76,55 @@ class Edges:
         """The callers of methods that too many classes have."""
         self._by_name: dict[str, _NameOnly] = {}
         self._of_class: dict[tuple[Class, str], list[Function]] = {}
-        for file in lookup.files.values():
-            if file.path not in cold_files:
+        warm = [file for file in lookup.files.values() if file.path not in cold_files]
+        if kept is None:
+            for file in warm:
+                self._add(file)
+        else:
+            self._take(warm, kept)
+
+    @property
+    def numbered(self) -> list[Function]:
+        """All functions, in the order of their numbers."""
+        return [function for file in self._lookup.files.values() for function in file.functions.values()]
+
+    def kept(self) -> tuple[array[int], array[int], list[str]]:
+        """What ``Kept`` keeps: counts, numbers and names."""
+        order = {function: number for number, function in enumerate(self.numbered)}
+        names: dict[str, int] = {}
+        unclear: dict[Function, dict[int, None]] = {}
+        for name, callers in self.vague.items():
+            number = names.setdefault(name, len(names))
+            for function in callers:
+                unclear.setdefault(function, {})[number] = None
+        counts, numbers = array("I"), array("I")
+        for function, called in self.calls.items():
+            looped, vague = self.loops.get(function, {}), unclear.get(function, {})
+            counts.extend((len(called), len(looped), len(vague)))
+            numbers.extend([2 * order[callee] + mark for callee, mark in called.items()])
+            numbers.extend([2 * order[callee] + mark for callee, mark in looped.items()])
+            numbers.extend(vague)
+        return counts, numbers, list(names)
+
+    def _take(self, files: Iterable[File], kept: Kept) -> None:
+        """Take over what is known, and look at the other files."""
+        functions, numbers = self.numbered, kept.numbers
+        counts = iter(kept.counts)
+        end = 0
+        for file in files:
+            valid = file.path in kept.valid
+            for function in file.functions.values():
+                start = end
+                looped = start + next(counts)
+                vague = looped + next(counts)
+                end = vague + next(counts)
+                if valid:
+                    self.calls[function] = {functions[n >> 1]: bool(n & 1) for n in numbers[start:looped]}
+                    if looped < vague:
+                        self.loops[function] = {functions[n >> 1]: bool(n & 1) for n in numbers[looped:vague]}
+                    for number in numbers[vague:end]:
+                        self.vague.setdefault(kept.names[number], []).append(function)
+            if not valid:
                 self._add(file)
 
     def _add(self, file: File) -> None:

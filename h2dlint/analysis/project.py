@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from h2dlint.analysis import values as V
 from h2dlint.analysis.bodies import Bodies, Recent
+from h2dlint.analysis.edges import Kept
 from h2dlint.analysis.import_graph import ImportGraph
 from h2dlint.analysis.outline import outline
 from h2dlint.analysis.reach import CallGraph, Verdict
@@ -57,8 +58,11 @@ class Shelf(Protocol):
     def find(self, root: str, entry_points: tuple[str, ...]) -> CallGraph | None:
         """The graph of the files that are there now."""
 
-    def keep(self, root: str, entry_points: tuple[str, ...], graph: CallGraph) -> None:
-        """Keep a graph."""
+    def edges(self, root: str, files: Sequence[File]) -> Kept | None:
+        """What was found of the same files, where they define what they defined."""
+
+    def keep(self, root: str, entry_points: tuple[str, ...], graph: CallGraph, files: Sequence[File]) -> None:
+        """Keep a graph and what it was made of."""
 
     def seen(self, root: str) -> Mapping[str, File]:
         """Files of which a cheap look would see now what it saw in an earlier run, by path."""
@@ -174,9 +178,11 @@ class Project:
                 files = (scans or self._modules.scans)(root, known)
                 if self._shelf is not None:
                     self._shelf.remember(root, files, len(known))
-                graph = CallGraph(files, self._modules.find, root, entry_points)
+                kept = self._shelf.edges(root, files) if self._shelf is not None else None
+                graph = CallGraph(files, self._modules.find, root, entry_points, kept)
                 if self._shelf is not None:
-                    self._shelf.keep(root, entry_points, graph)
+                    self._shelf.keep(root, entry_points, graph, files)
+                graph.forget()
             self._calls[key] = graph
         return self._calls[key]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from h2dlint.analysis.edges import Edges
+from h2dlint.analysis.edges import Edges, Kept
 from h2dlint.analysis.heat import CONSTRUCTORS, Names, cold_by_name, cold_by_path, is_cached
 from h2dlint.analysis.lookup import Lookup
 from h2dlint.analysis.scan import File, Function
@@ -32,6 +32,7 @@ class CallGraph:
         find: the file of a module, given the importing file and a dotted name.
         root: absolute path of the project's folder: where a file lies in it can make it cold.
         entry_points: patterns that are added to those known here.
+        kept: what an earlier run found of the same definitions.
     """
 
     def __init__(
@@ -40,17 +41,17 @@ class CallGraph:
         find: Callable[[str, str], str | None],
         root: str,
         entry_points: tuple[str, ...],
+        kept: Kept | None = None,
     ) -> None:
         self._lookup = Lookup(files, find)
         self._paths = frozenset(self._lookup.files)
         self._cold_files = {path for path in self._lookup.files if cold_by_path(within(path, root))}
         self._names = Names(entry_points)
         self._loose: set[tuple[str, str]] = set()
-        edges = Edges(self._lookup, self._cold_files)
+        self.edges = edges = Edges(self._lookup, self._cold_files, kept)
         self._calls, self._loops, self._vague = edges.calls, edges.loops, edges.vague
         self._collect_loose()
         self._verdicts = self._reach()
-        self._forget()
 
     @classmethod
     def remembered(cls, told: Told) -> CallGraph:
@@ -188,9 +189,9 @@ class CallGraph:
             cold.update(fresh)
             waiting = [function for function in waiting if function not in fresh]
 
-    def _forget(self) -> None:
-        """Only the verdicts are asked for."""
-        del self._lookup
+    def forget(self) -> None:
+        """Keep the verdicts and nothing else."""
+        del self._lookup, self.edges
         self._vague.clear()
         self._loose.clear()
         self._calls.clear()

@@ -13,17 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from h2dlint.engine.ledger import Ledger, digest
-from h2dlint.engine.places import grouped, still_there
+from h2dlint.engine.places import still_there
 from h2dlint.engine.storing import read_sections, write_sections
 
 if TYPE_CHECKING:
+    from h2dlint.analysis.edges import Kept
     from h2dlint.analysis.project import Answer, Project
     from h2dlint.analysis.reach import CallGraph
     from h2dlint.analysis.scan import File
+    from h2dlint.engine.materials import Materials
     from h2dlint.engine.modules import Projects
-
-FEW = 100
-"""One file in so many is looked at again each time rather than all of them written again."""
 
 
 class Held:
@@ -40,7 +39,11 @@ class Held:
         """The graph of a project, if it is held."""
         return self._held.get((root, entry_points))
 
-    def keep(self, root: str, entry_points: tuple[str, ...], graph: CallGraph) -> None:
+    def edges(self, root: str, files: Sequence[File]) -> Kept | None:
+        """Nothing is known from an earlier run."""
+        return None
+
+    def keep(self, root: str, entry_points: tuple[str, ...], graph: CallGraph, files: Sequence[File]) -> None:
         """Nothing is kept from run to run."""
 
     def seen(self, root: str) -> Mapping[str, File]:
@@ -68,6 +71,7 @@ class Graphs(Held):
         self._were: Mapping[str, str] = {}
         self._same: dict[str, bool] = {}
         self._looks: dict[str, str] = {}
+        self._made_of: dict[str, Materials] = {}
         self.scan: Callable[[str], str | None] = lambda path: None
         """What a cheap look at a file sees, where that is known without looking."""
 
@@ -143,35 +147,25 @@ class Graphs(Held):
         name = digest(repr((self._version, *what)).encode("utf-8", "surrogatepass"))
         return self._folder / f"{kind}-{name}.json"
 
+    def _materials(self, root: str) -> Materials:
+        if root not in self._made_of:
+            from h2dlint.engine.materials import Materials
+
+            scans, edges = self._path("scans", root), self._path("edges", root)
+            self._made_of[root] = Materials(scans, edges, self._ledger, self.scan)
+        return self._made_of[root]
+
     def seen(self, root: str) -> Mapping[str, File]:
         """Files of which a cheap look would see now what it saw in an earlier run, by path."""
-        import zlib
-
-        from h2dlint.engine.scans import unpacked
-
-        try:
-            first, *parts = read_sections(self._path("scans", root))[1]
-            files = unpacked(parts)
-            digests: list[str] = json.loads(first)
-            now = self._ledger.scans
-            found = {
-                file.path: (file, was)
-                for file, was in zip(files, digests, strict=True)
-                if was == (now.get(file.path) or self.scan(file.path))
-            }
-        except (OSError, ValueError, LookupError, TypeError, RecursionError, AttributeError, zlib.error):
-            return {}
-        now.update({path: was for path, (_, was) in found.items()})
-        return {path: file for path, (file, _) in found.items()}
+        return self._materials(root).seen()
 
     def remember(self, root: str, files: Sequence[File], known: int) -> None:
-        """Keep what a cheap look saw, unless nearly all of it is kept already."""
-        if len(files) - known <= len(files) // FEW:
-            return
-        from h2dlint.engine.scans import packed
+        """Keep what a cheap look saw."""
+        self._materials(root).remember(files, known)
 
-        digests = [self._ledger.scans[file.path] for file in files]
-        write_sections(self._path("scans", root), digests, *packed(files))
+    def edges(self, root: str, files: Sequence[File]) -> Kept | None:
+        """What was found of the same files, where they define what they defined."""
+        return self._materials(root).edges(files)
 
     def find(self, root: str, entry_points: tuple[str, ...]) -> CallGraph | None:
         """The graph of the files that are there now."""
@@ -191,10 +185,10 @@ class Graphs(Held):
         except (OSError, ValueError, LookupError, TypeError, RecursionError, AttributeError):
             return None
 
-    def keep(self, root: str, entry_points: tuple[str, ...], graph: CallGraph) -> None:
-        """Keep a graph."""
-        verdicts, hidden, files = graph.told
-        paths = sorted(files)
+    def keep(self, root: str, entry_points: tuple[str, ...], graph: CallGraph, files: Sequence[File]) -> None:
+        """Keep a graph and what it was made of."""
+        verdicts, hidden, known = graph.told
+        paths = sorted(known)
         looks = digest(
             repr([(path, self._ledger.scans.get(path)) for path in paths]).encode("utf-8", "surrogatepass")
         )
@@ -203,11 +197,10 @@ class Graphs(Held):
             return
         from h2dlint.engine.answers import Hidden, Verdicts
 
-        told = {
-            "looks": looks,
-            "places": {"files": grouped(self._ledger.files), "marks": grouped(self._ledger.marks)},
-            "paths": paths,
-        }
+        materials = self._materials(root)
+        places = materials.places
+        materials.keep(files, graph.edges, places)
+        told = {"looks": looks, "places": places, "paths": paths}
         sections = Verdicts.packed(verdicts, paths), Hidden.packed(hidden, paths)
         write_sections(self._path("graph", root, entry_points), told, *sections)
 

@@ -126,7 +126,11 @@ def remove(folder: Path) -> bool:
         names = set(os.listdir(folder))
     except (FileNotFoundError, NotADirectoryError):
         return False
-    ours = {name for name in names if name.startswith((_WRITING, "verdicts-", "graph-", "scans-", "run-"))}
+    ours = {
+        name
+        for name in names
+        if name.startswith((_WRITING, "verdicts-", "graph-", "scans-", "edges-", "run-"))
+    }
     ignore = folder / ".gitignore"
     with suppress(OSError, ValueError):
         if ".gitignore" in names and ignore.read_text(encoding="utf-8") == IGNORE:

@@ -58,11 +58,14 @@ class Index:
             graph = CallGraph.remembered(({}, {}, frozenset()))
         return graph
 
-    def keep(self, root: str, entry_points: tuple[str, ...], graph: CallGraph) -> None:
+    def keep(self, root: str, entry_points: tuple[str, ...], graph: CallGraph, files: Sequence[File]) -> None:
         """Not called, as there always is a graph."""
 
-    def seen(self, root: str) -> Mapping[str, File]:
+    def edges(self, root: str, files: Sequence[File]) -> None:
         """Not called either."""
+
+    def seen(self, root: str) -> Mapping[str, File]:
+        """Nor this."""
         return {}
 
     def remember(self, root: str, files: Sequence[File], known: int) -> None:

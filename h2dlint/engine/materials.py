@@ -1,0 +1,119 @@
+"""What call graphs are made of, kept from run to run: what was seen of each file, and what its functions call.
+
+So an edit has one file looked at again. What functions of other files call depends on what all files define and
+import, and on which modules are there; where that has changed, it is worked out anew for all of them.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from h2dlint.analysis.edges import Edges, Kept
+from h2dlint.analysis.scan import File
+from h2dlint.engine.ledger import Ledger
+from h2dlint.engine.places import Grouped, grouped, still_there
+from h2dlint.engine.scans import packed, unpacked
+from h2dlint.engine.storing import read_sections, write_sections
+
+FEW = 100
+"""One file in so many is looked at again each time rather than all of them written again."""
+_DAMAGED = (OSError, ValueError, LookupError, TypeError, RecursionError, AttributeError, zlib.error)
+
+
+class Materials:
+    """What the graph of one project is made of.
+
+    Args:
+        scans: where what was seen is kept.
+        edges: where what functions call is kept.
+        ledger: of the run.
+        known: what a cheap look at a file sees, as a digest, where that is known without looking.
+    """
+
+    def __init__(self, scans: Path, edges: Path, ledger: Ledger, known: Callable[[str], str | None]) -> None:
+        self._scans = scans
+        self._edges = edges
+        self._ledger = ledger
+        self._known = known
+        self._places: dict[str, Grouped] = {}
+        self._definitions: dict[str, str] = {}
+
+    def seen(self) -> dict[str, File]:
+        """Files of which a cheap look would see now what it saw then, by path."""
+        now = self._ledger.scans
+        try:
+            first, *parts = read_sections(self._scans)[1]
+            digests: list[str] = json.loads(first)
+            found = {
+                file.path: (file, was)
+                for file, was in zip(unpacked(parts), digests, strict=True)
+                if was == (now.get(file.path) or self._known(file.path))
+            }
+        except _DAMAGED:
+            return {}
+        now.update({path: was for path, (_, was) in found.items()})
+        return {path: file for path, (file, _) in found.items()}
+
+    def remember(self, files: Sequence[File], known: int) -> None:
+        """Keep what was seen, unless nearly all of it is kept already.
+
+        Args:
+            files: all of them.
+            known: how many of them ``seen`` told.
+        """
+        if len(files) - known > len(files) // FEW:
+            write_sections(self._scans, [self._ledger.scans[file.path] for file in files], *packed(files))
+
+    def edges(self, files: Sequence[File]) -> Kept | None:
+        """What was found of the same files, where all of them define what they defined."""
+        try:
+            first, *parts = read_sections(self._edges)[1]
+            head = json.loads(first)
+            if [row[0] for row in head["files"]] != [file.path for file in files]:
+                return None
+            valid = set()
+            for file, (path, look, definitions) in zip(files, head["files"], strict=True):
+                if self._ledger.scans[path] == look:
+                    valid.add(path)
+                elif file.definitions() != definitions:
+                    return None
+            counts, numbers = (array("I", zlib.decompress(part)) for part in parts)
+            names: list[str] = head["names"]
+            if (
+                sum(counts) != len(numbers)
+                or len(counts) != 3 * _warm(files)
+                or not still_there(head["places"])
+            ):
+                return None
+            functions = sum(len(file.functions) for file in files)
+            if numbers and max(numbers) >= max(2 * functions, len(names)):
+                return None
+        except _DAMAGED:
+            return None
+        self._places = head["places"]
+        self._definitions = {path: definitions for path, _, definitions in head["files"] if path in valid}
+        return Kept(valid, counts, numbers, names)
+
+    @property
+    def places(self) -> dict[str, Grouped]:
+        """What was looked for on disk, now and for what is kept."""
+        found = {"files": self._ledger.files, "marks": self._ledger.marks}
+        return {kind: grouped(here, self._places.get(kind)) for kind, here in found.items()}
+
+    def keep(self, files: Sequence[File], edges: Edges, places: Mapping[str, Grouped]) -> None:
+        """Keep what functions call."""
+        counts, numbers, names = edges.kept()
+        rows = [
+            [file.path, self._ledger.scans[file.path], self._definitions.get(file.path) or file.definitions()]
+            for file in files
+        ]
+        head = {"files": rows, "names": names, "places": places}
+        write_sections(self._edges, head, *(zlib.compress(part.tobytes(), 1) for part in (counts, numbers)))
+
+
+def _warm(files: Sequence[File]) -> int:
+    return sum(len(file.functions) for file in files if not file.cold)
