@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -136,12 +136,13 @@ class Graphs(Held):
             listing = digest(repr(paths).encode("utf-8", "surrogatepass"))
             if self._ledger.listings.setdefault(root, listing) != listing:
                 return ""
-            seen = self._ledger.scans
-            known = [
-                (path, seen.get(path) or self.scan(path) or self.projects.look(path, root)) for path in paths
-            ]
-            self._looks[root] = digest(repr(known).encode("utf-8", "surrogatepass"))
+            self._looks[root] = digest(repr(self._seen(root, paths)).encode("utf-8", "surrogatepass"))
         return self._looks[root]
+
+    def _seen(self, root: str, paths: Sequence[str]) -> list[tuple[str, str | None]]:
+        """What a cheap look at files sees now."""
+        seen, look = self._ledger.scans, self.projects.look
+        return [(path, seen.get(path) or self.scan(path) or look(path, root)) for path in paths]
 
     def _path(self, kind: str, *what: object) -> Path:
         name = digest(repr((self._version, *what)).encode("utf-8", "surrogatepass"))
@@ -173,14 +174,27 @@ class Graphs(Held):
         if held is not None:
             return held
         try:
-            first, lines, hidden = read_sections(self._path("graph", root, entry_points))[1]
+            kept = self._path("graph", root, entry_points)
+            first, lines, hidden = read_sections(kept)[1]
             read = json.loads(first)
-            if read["looks"] != self.digest(root) or not still_there(read["places"]):
+            now = self.digest(root)
+            if not now or not still_there(read["places"]):
                 return None
+            paths: list[str] = read["paths"]
+            if read["looks"] != now:
+                looks = self._seen(root, paths)
+                if digest(repr(looks).encode("utf-8", "surrogatepass")) != now:
+                    # Files have come or gone.
+                    return None
+                look = partial(self.projects.scan, root=root)
+                renewed = self._materials(root).unmoved(read["made"], looks, look, hidden)
+                if renewed is None:
+                    return None
+                hidden = renewed
+                write_sections(kept, {**read, "looks": now}, lines, hidden)
             from h2dlint.analysis.reach import CallGraph
             from h2dlint.engine.answers import Hidden, Verdicts
 
-            paths: list[str] = read["paths"]
             return CallGraph.remembered((Verdicts(paths, lines), Hidden(paths, hidden), frozenset(paths)))
         except (OSError, ValueError, LookupError, TypeError, RecursionError, AttributeError):
             return None
@@ -199,8 +213,8 @@ class Graphs(Held):
 
         materials = self._materials(root)
         places = materials.places
-        materials.keep(files, graph.edges, places)
-        told = {"looks": looks, "places": places, "paths": paths}
+        materials.keep(files, graph, places, looks)
+        told = {"looks": looks, "made": looks, "places": places, "paths": paths}
         sections = Verdicts.packed(verdicts, paths), Hidden.packed(hidden, paths)
         write_sections(self._path("graph", root, entry_points), told, *sections)
 

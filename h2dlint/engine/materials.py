@@ -12,15 +12,20 @@ from array import array
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from h2dlint.analysis.edges import Edges, Kept
+from h2dlint.analysis.edges import Kept
+from h2dlint.analysis.reach import CallGraph
 from h2dlint.analysis.scan import File
+from h2dlint.engine.answers import Hidden
+from h2dlint.engine.essence import Row, essence, names, renewed, shared
 from h2dlint.engine.ledger import Ledger
 from h2dlint.engine.places import Grouped, grouped, still_there
-from h2dlint.engine.scans import packed, unpacked
+from h2dlint.engine.scans import packed, unpacked, unzipped
 from h2dlint.engine.storing import read_sections, write_sections
 
 FEW = 100
 """One file in so many is looked at again each time rather than all of them written again."""
+SEVERAL = 50
+"""Of more edited files it is not asked what they say to the graph."""
 _DAMAGED = (OSError, ValueError, LookupError, TypeError, RecursionError, AttributeError, zlib.error)
 
 
@@ -40,7 +45,7 @@ class Materials:
         self._ledger = ledger
         self._known = known
         self._places: dict[str, Grouped] = {}
-        self._definitions: dict[str, str] = {}
+        self._rows: dict[str, Row] = {}
 
     def seen(self) -> dict[str, File]:
         """Files of which a cheap look would see now what it saw then, by path."""
@@ -71,18 +76,19 @@ class Materials:
     def edges(self, files: Sequence[File]) -> Kept | None:
         """What was found of the same files, where all of them define what they defined."""
         try:
-            first, *parts = read_sections(self._edges)[1]
+            first, *parts, _ = read_sections(self._edges)[1]
             head = json.loads(first)
-            if [row[0] for row in head["files"]] != [file.path for file in files]:
+            rows: list[Row] = head["files"]
+            if [row[0] for row in rows] != [file.path for file in files]:
                 return None
             valid = set()
-            for file, (path, look, definitions) in zip(files, head["files"], strict=True):
+            for file, (path, look, definitions, *_) in zip(files, rows, strict=True):
                 if self._ledger.scans[path] == look:
                     valid.add(path)
                 elif file.definitions() != definitions:
                     return None
-            counts, numbers = (array("I", zlib.decompress(part)) for part in parts)
-            names: list[str] = head["names"]
+            counts, numbers = (array("I", unzipped(part)) for part in parts)
+            vague: list[str] = head["names"]
             if (
                 sum(counts) != len(numbers)
                 or len(counts) != 3 * _warm(files)
@@ -90,13 +96,13 @@ class Materials:
             ):
                 return None
             functions = sum(len(file.functions) for file in files)
-            if numbers and max(numbers) >= max(2 * functions, len(names)):
+            if numbers and max(numbers) >= max(2 * functions, len(vague)):
                 return None
         except _DAMAGED:
             return None
         self._places = head["places"]
-        self._definitions = {path: definitions for path, _, definitions in head["files"] if path in valid}
-        return Kept(valid, counts, numbers, names)
+        self._rows = {row[0]: row for row in rows if row[0] in valid}
+        return Kept(valid, counts, numbers, vague)
 
     @property
     def places(self) -> dict[str, Grouped]:
@@ -104,15 +110,66 @@ class Materials:
         found = {"files": self._ledger.files, "marks": self._ledger.marks}
         return {kind: grouped(here, self._places.get(kind)) for kind, here in found.items()}
 
-    def keep(self, files: Sequence[File], edges: Edges, places: Mapping[str, Grouped]) -> None:
-        """Keep what functions call."""
-        counts, numbers, names = edges.kept()
-        rows = [
-            [file.path, self._ledger.scans[file.path], self._definitions.get(file.path) or file.definitions()]
-            for file in files
-        ]
-        head = {"files": rows, "names": names, "places": places}
-        write_sections(self._edges, head, *(zlib.compress(part.tobytes(), 1) for part in (counts, numbers)))
+    def keep(self, files: Sequence[File], graph: CallGraph, places: Mapping[str, Grouped], made: str) -> None:
+        """Keep what functions call.
+
+        Args:
+            files: of the project.
+            graph: of it.
+            places: what was looked for on disk.
+            made: tells this graph from others.
+        """
+        counts, numbers, vague = graph.edges.kept()
+        words, hidden = names(files), graph.told[1]
+        rows: list[Row] = []
+        for file in files:
+            # Where the definitions are as they were, so are the words.
+            known = self._rows.get(file.path)
+            same = known[2:4] if known is not None else (file.definitions(), essence(file, words))
+            rows.append([file.path, self._ledger.scans[file.path], *same, shared(file, hidden)])
+        head = {"files": rows, "names": vague, "places": places, "made": made}
+        packed_ = (zlib.compress(part.tobytes(), 1) for part in (counts, numbers))
+        write_sections(self._edges, head, *packed_, "\n".join(words).encode("utf-8", "surrogatepass"))
+
+    def unmoved(
+        self,
+        made: str,
+        looks: Sequence[tuple[str, str | None]],
+        look: Callable[[str], File | None],
+        hidden: bytes,
+    ) -> bytes | None:
+        """Whether what was edited since leaves the graph as it was.
+
+        Args:
+            made: as it was kept.
+            looks: paths in order, and what is seen of each now.
+            look: a cheap look.
+            hidden: the table of hidden names.
+
+        Returns:
+            The table of now; ``None`` if the graph may be another one.
+        """
+        try:
+            first, *_, text = read_sections(self._edges)[1]
+            head = json.loads(first)
+            rows: list[Row] = head["files"]
+            if head["made"] != made or [row[0] for row in rows] != [path for path, _ in looks]:
+                return None
+            edited = [number for number, row in enumerate(rows) if row[1] != looks[number][1]]
+            if len(edited) > SEVERAL:
+                return None
+            words = frozenset(text.decode("utf-8", "surrogatepass").split("\n"))
+            known = Hidden([row[0] for row in rows], hidden)
+            changed: list[tuple[int, File]] = []
+            for number in edited:
+                path, _, *before = rows[number]
+                file = look(path)
+                if file is None or [file.definitions(), essence(file, words), shared(file, known)] != before:
+                    return None
+                changed.append((number, file))
+        except _DAMAGED:
+            return None
+        return renewed(hidden, changed)
 
 
 def _warm(files: Sequence[File]) -> int:

@@ -70,7 +70,7 @@ def unpacked(parts: Sequence[bytes]) -> list[File]:
     Raises:
         ValueError, TypeError, LookupError, AttributeError, zlib.error: it is nothing that ``packed`` made.
     """
-    definitions, texts, mentioned, counts = map(_whole, parts)
+    definitions, texts, mentioned, counts = map(unzipped, parts)
     words = texts.decode("utf-8", "surrogatepass").split("\n")
     numbers, lengths = array("I"), array("I")
     numbers.frombytes(mentioned)
@@ -84,7 +84,12 @@ def unpacked(parts: Sequence[bytes]) -> list[File]:
     return files
 
 
-def _whole(part: bytes) -> bytes:
+def unzipped(part: bytes) -> bytes:
+    """What was compressed.
+
+    Raises:
+        ValueError, zlib.error: it is damaged, or more than can be.
+    """
     stream = zlib.decompressobj()
     data = stream.decompress(part, MAX_BYTES)
     if not stream.eof:

@@ -14,9 +14,28 @@ from h2dlint.engine.materials import Materials
 from h2dlint.engine.modules import Projects
 from h2dlint.engine.scans import packed, unpacked
 
-FUNCTIONS = ("forward", "step", "load_weights", "helper", "_private", "_other", "build", "decode_batch")
+FUNCTIONS = (
+    "forward",
+    "step",
+    "load_weights",
+    "helper",
+    "_private",
+    "_other",
+    "build",
+    "decode_batch",
+    "__init__",
+)
 CLASSES = ("Model", "Layer", "Base")
-OUTSIDE = ("torch.zeros", "x.view", "unknown", "np.array", "self.nothing", "logger.info")
+OUTSIDE = (
+    "shortcut",
+    "a.shortcut",
+    "torch.zeros",
+    "x.view",
+    "unknown",
+    "np.array",
+    "self.nothing",
+    "logger.info",
+)
 MODULES = ("a", "b", "c", "sub.d", "sub.e")
 
 
@@ -24,7 +43,7 @@ def body(draw: random.Random) -> list[str]:
     """Statements that mention functions of the project, others, and words with underscores."""
     lines = []
     for _ in range(draw.randrange(1, 4)):
-        name = draw.choice(FUNCTIONS + OUTSIDE)
+        name = draw.choice(FUNCTIONS + CLASSES + OUTSIDE)
         form = draw.choice(
             (
                 "{}()",
@@ -54,6 +73,7 @@ def module(draw: random.Random) -> str:
                 (
                     f"from pkg.{other} import {draw.choice(FUNCTIONS)}",
                     f"from pkg.{other} import {draw.choice(CLASSES)}",
+                    f"from pkg.{other} import {draw.choice(FUNCTIONS + CLASSES)} as shortcut",
                     f"from pkg import {other.partition('.')[0]}",
                     f"from pkg.{other} import *",
                     f"import pkg.{other} as a",
@@ -144,13 +164,13 @@ def project(tmp_path: Path, draw: random.Random) -> Path:
     return root
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(12))
 def test_edits_change_a_kept_graph_as_they_change_a_new_one(tmp_path: Path, seed: int) -> None:
     draw = random.Random(seed)
     root = project(tmp_path, draw)
     runs = Runs(root, tmp_path / "cache")
     same(runs.graph(), root)
-    for step in range(25):
+    for step in range(40):
         files = sorted(root.rglob("*.py"))
         for path in draw.sample(files, draw.choice((1, 1, 1, 2))):
             path.write_text(edited(path.read_text(), draw))
@@ -210,6 +230,27 @@ def test_an_edit_has_one_file_looked_at(tmp_path: Path, monkeypatch: pytest.Monk
     graphs.scan = runs.known
     graphs.projects.project.calls(str(root), ())
     assert set(looked) == {str(root / "pkg/a.py")}
+
+
+def test_an_edit_that_names_nothing_of_the_project_leaves_the_graph(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = project(tmp_path, random.Random(2))
+    runs = Runs(root, tmp_path / "cache")
+    runs.graph()
+    made: list[object] = []
+    init = CallGraph.__init__
+    monkeypatch.setattr(CallGraph, "__init__", lambda self, *rest: made.append(self) or init(self, *rest))
+    text = (root / "pkg/a.py").read_text()
+    for more in ("torch.ones()\n", "y = x.relu(2)\n_mine = 1\n", "_mine = 2\n", ""):
+        (root / "pkg/a.py").write_text(text + more)
+        graph = runs.graph()
+        assert not made
+        same(graph, root)
+        made.clear()
+    (root / "pkg/a.py").write_text(text + "helper()\n")
+    runs.graph()
+    assert made
 
 
 def test_a_damaged_number_is_noticed(tmp_path: Path) -> None:
