@@ -236,12 +236,13 @@ def test_an_edit_that_names_nothing_of_the_project_leaves_the_graph(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = project(tmp_path, random.Random(2))
+    text = "import torch\n\n\ndef helper(x):\n    return torch.zeros(_count)\n\n\n"
+    (root / "pkg/a.py").write_text(text)
     runs = Runs(root, tmp_path / "cache")
     runs.graph()
     made: list[object] = []
     init = CallGraph.__init__
     monkeypatch.setattr(CallGraph, "__init__", lambda self, *rest: made.append(self) or init(self, *rest))
-    text = (root / "pkg/a.py").read_text()
     for more in ("torch.ones()\n", "y = x.relu(2)\n_mine = 1\n", "_mine = 2\n", ""):
         (root / "pkg/a.py").write_text(text + more)
         graph = runs.graph()
