@@ -187,11 +187,11 @@ class Graphs(Held):
                     # Files have come or gone.
                     return None
                 look = partial(self.projects.scan, root=root)
-                renewed = self._materials(root).unmoved(read["made"], looks, look, hidden)
-                if renewed is None:
+                unmoved = self._materials(root).unmoved(read["made"], looks, look, hidden, read["edited"])
+                if unmoved is None:
                     return None
-                hidden = renewed
-                write_sections(kept, {**read, "looks": now}, lines, hidden)
+                hidden, edited = unmoved
+                write_sections(kept, {**read, "looks": now, "edited": edited}, lines, hidden)
             from h2dlint.analysis.reach import CallGraph
             from h2dlint.engine.answers import Hidden, Verdicts
 
@@ -214,7 +214,7 @@ class Graphs(Held):
         materials = self._materials(root)
         places = materials.places
         materials.keep(files, graph, places, looks)
-        told = {"looks": looks, "made": looks, "places": places, "paths": paths}
+        told = {"looks": looks, "made": looks, "edited": [], "places": places, "paths": paths}
         sections = Verdicts.packed(verdicts, paths), Hidden.packed(hidden, paths)
         write_sections(self._path("graph", root, entry_points), told, *sections)
 

@@ -137,7 +137,8 @@ class Materials:
         looks: Sequence[tuple[str, str | None]],
         look: Callable[[str], File | None],
         hidden: bytes,
-    ) -> bytes | None:
+        before: Sequence[int],
+    ) -> tuple[bytes, list[int]] | None:
         """Whether what was edited since leaves the graph as it was.
 
         Args:
@@ -145,9 +146,10 @@ class Materials:
             looks: paths in order, and what is seen of each now.
             look: a cheap look.
             hidden: the table of hidden names.
+            before: numbers of the files that had been edited when the table was written.
 
         Returns:
-            The table of now; ``None`` if the graph may be another one.
+            The table of now, and which files are edited now; ``None`` if the graph may be another one.
         """
         try:
             first, *_, text = read_sections(self._edges)[1]
@@ -158,18 +160,21 @@ class Materials:
             edited = [number for number, row in enumerate(rows) if row[1] != looks[number][1]]
             if len(edited) > SEVERAL:
                 return None
+            # A file may be again as it was, and the table says what it held in between.
+            asked = sorted({*edited, *before})
             words = frozenset(text.decode("utf-8", "surrogatepass").split("\n"))
             known = Hidden([row[0] for row in rows], hidden)
             changed: list[tuple[int, File]] = []
-            for number in edited:
-                path, _, *before = rows[number]
+            for number in asked:
+                path, _, *were = rows[number]
                 file = look(path)
-                if file is None or [file.definitions(), essence(file, words), shared(file, known)] != before:
+                if file is None or [file.definitions(), essence(file, words), shared(file, known)] != were:
                     return None
                 changed.append((number, file))
         except _DAMAGED:
             return None
-        return renewed(hidden, changed)
+        now = renewed(hidden, changed)
+        return (now, edited) if now is not None else None
 
 
 def _warm(files: Sequence[File]) -> int:

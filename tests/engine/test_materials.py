@@ -170,6 +170,7 @@ def test_edits_change_a_kept_graph_as_they_change_a_new_one(tmp_path: Path, seed
     root = project(tmp_path, draw)
     runs = Runs(root, tmp_path / "cache")
     same(runs.graph(), root)
+    history: list[dict[Path, str]] = []
     for step in range(40):
         files = sorted(root.rglob("*.py"))
         for path in draw.sample(files, draw.choice((1, 1, 1, 2))):
@@ -178,6 +179,12 @@ def test_edits_change_a_kept_graph_as_they_change_a_new_one(tmp_path: Path, seed
             draw.choice(files).unlink()
         if draw.random() < 0.05:
             (root / "pkg" / f"new{step}.py").write_text(module(draw))
+        if history and draw.random() < 0.3:
+            # One file, or all of them, as it was some time ago.
+            then = draw.choice(history[-4:])
+            for path in draw.choice((list(then), [draw.choice(list(then))])):
+                path.write_text(then[path])
+        history.append({path: path.read_text() for path in root.rglob("*.py")})
         same(runs.graph(), root)
 
 
