@@ -22,7 +22,7 @@ class Lookup:
 
     def __init__(self, files: Iterable[File], find: Callable[[str, str], str | None]) -> None:
         self.files = {file.path: file for file in files}
-        self._find = find
+        self.find = find
         self.methods: dict[str, list[Function]] = {}
         """By their own names."""
         self.bases: dict[Class, list[Class]] = {}
@@ -74,10 +74,10 @@ class Lookup:
         bare = target.lstrip(".")
         dots = target[: len(target) - len(bare)]
         parts = bare.split(".")
-        if not dots and self._find(file.path, parts[0]) is None:
+        if not dots and self.find(file.path, parts[0]) is None:
             return None
         for cut in range(len(parts) - 1, -1 if dots else 0, -1):
-            path = self._find(file.path, dots + ".".join(parts[:cut]))
+            path = self.find(file.path, dots + ".".join(parts[:cut]))
             module = self.files.get(path) if path is not None else None
             if module is not None:
                 return self._named(module, ".".join(parts[cut:]), seen)

@@ -7,12 +7,13 @@ name of it is used. So what is known of it does not depend on who asked first, a
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from h2dlint.analysis import values as V
 from h2dlint.analysis.bodies import Bodies, Recent
+from h2dlint.analysis.edges import Kept
 from h2dlint.analysis.import_graph import ImportGraph
 from h2dlint.analysis.outline import outline
 from h2dlint.analysis.reach import CallGraph, Verdict
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 Question = tuple[str, tuple[str, ...], str, str]
 """The top of a project, entry points, ``of`` or ``private``, and the name that is asked about."""
 Answer = Verdict | bool | None
+Scans = Callable[[str, Mapping[str, File]], list[File]]
+"""``Modules.scans``."""
 
 
 class Modules(Protocol):
@@ -40,11 +43,13 @@ class Modules(Protocol):
     def read(self, path: str) -> SourceText | None:
         """Its text; ``None`` where it cannot be read."""
 
-    def scanned(self, path: str, text: str, root: str) -> File:
-        """A cheap look at a file below a folder."""
+    def scans(self, root: str, known: Mapping[str, File]) -> list[File]:
+        """A cheap look at every file below a folder, in order of path; nothing where there are too many.
 
-    def texts(self, root: str) -> Iterator[tuple[str, str]]:
-        """Path and text of every file below a folder, in order of path; nothing where there are too many."""
+        Args:
+            root: the folder.
+            known: files that need not be looked at again, by path.
+        """
 
 
 class Shelf(Protocol):
@@ -53,8 +58,23 @@ class Shelf(Protocol):
     def find(self, root: str, entry_points: tuple[str, ...]) -> CallGraph | None:
         """The graph of the files that are there now."""
 
-    def keep(self, root: str, entry_points: tuple[str, ...], graph: CallGraph) -> None:
-        """Keep a graph."""
+    def edges(self, root: str, files: Sequence[File]) -> Kept | None:
+        """What was found of the same files, where they define what they defined."""
+
+    def keep(self, root: str, entry_points: tuple[str, ...], graph: CallGraph, files: Sequence[File]) -> None:
+        """Keep a graph and what it was made of."""
+
+    def seen(self, root: str) -> Mapping[str, File]:
+        """Files of which a cheap look would see now what it saw in an earlier run, by path."""
+
+    def remember(self, root: str, files: Sequence[File], known: int) -> None:
+        """Keep what a cheap look saw.
+
+        Args:
+            root: the top of the project.
+            files: all of them.
+            known: how many of them ``seen`` told.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,28 +162,27 @@ class Project:
         found.discard(location)
         return found
 
-    def calls(
-        self, root: str, entry_points: tuple[str, ...], scans: Callable[[], list[File]] | None = None
-    ) -> CallGraph:
+    def calls(self, root: str, entry_points: tuple[str, ...], scans: Scans | None = None) -> CallGraph:
         """What calls what below a folder; built when it is first asked for.
 
         Args:
             root: the folder.
             entry_points: patterns that are added to those known anyway.
-            scans: looks at the files, in order of path, in another way than one by one.
+            scans: looks at the files in another way than one by one.
         """
         key = (root, entry_points)
         if key not in self._calls:
             graph = self._shelf.find(root, entry_points) if self._shelf is not None else None
             if graph is None:
-                if scans is not None:
-                    files = scans()
-                else:
-                    texts = self._modules.texts(root)
-                    files = [self._modules.scanned(path, text, root) for path, text in texts]
-                graph = CallGraph(files, self._modules.find, root, entry_points)
+                known = self._shelf.seen(root) if self._shelf is not None else {}
+                files = (scans or self._modules.scans)(root, known)
                 if self._shelf is not None:
-                    self._shelf.keep(root, entry_points, graph)
+                    self._shelf.remember(root, files, len(known))
+                kept = self._shelf.edges(root, files) if self._shelf is not None else None
+                graph = CallGraph(files, self._modules.find, root, entry_points, kept)
+                if self._shelf is not None:
+                    self._shelf.keep(root, entry_points, graph, files)
+                graph.forget()
             self._calls[key] = graph
         return self._calls[key]
 

@@ -7,33 +7,17 @@ define it and it is no everyday word.
 
 from __future__ import annotations
 
-import builtins
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
+from h2dlint.analysis.edges import Edges, Kept
 from h2dlint.analysis.heat import CONSTRUCTORS, Names, cold_by_name, cold_by_path, is_cached
 from h2dlint.analysis.lookup import Lookup
-from h2dlint.analysis.scan import Class, File, Function
+from h2dlint.analysis.scan import File, Function
 from h2dlint.model import Context
 
-MAX_CLASSES = 3
-"""A method is looked up by its name alone where at most so many classes define it."""
 SHOWN = 4
 """Links of a chain that are shown."""
-
-_COMMON = frozenset(
-    name for kind in (list, dict, set, str, bytes, int, float, tuple) for name in vars(kind) if name[0] != "_"
-) | frozenset(
-    """add apply build call cancel check clean cleanup clone close compile config configure connect contiguous convert
-    cpu create cuda debug delete destroy detach device disable done empty enable error execute exists exit export fetch
-    fill finish fit flush free from_config full info init initialize is_available is_empty item launch length list
-    load log main mean merge name new next numpy ones open parse path post prepare print process push put query read
-    record recv
-    register release reload remove reset reshape resize resume run save scale search seek select send set setup shape
-    shutdown size sleep start state status stop submit sum sync test to tolist transform type unregister validate view
-    wait warning write zeros""".split()
-)
-"""Method names that say nothing of the class."""
 
 Verdict = tuple[Context, str]
 Told = tuple[dict[tuple[str, str], Verdict], dict[str, str], frozenset[str]]
@@ -48,6 +32,7 @@ class CallGraph:
         find: the file of a module, given the importing file and a dotted name.
         root: absolute path of the project's folder: where a file lies in it can make it cold.
         entry_points: patterns that are added to those known here.
+        kept: what an earlier run found of the same definitions.
     """
 
     def __init__(
@@ -56,21 +41,17 @@ class CallGraph:
         find: Callable[[str, str], str | None],
         root: str,
         entry_points: tuple[str, ...],
+        kept: Kept | None = None,
     ) -> None:
         self._lookup = Lookup(files, find)
         self._paths = frozenset(self._lookup.files)
         self._cold_files = {path for path in self._lookup.files if cold_by_path(within(path, root))}
         self._names = Names(entry_points)
-        self._vague: dict[str, list[Function]] = {}
         self._loose: set[tuple[str, str]] = set()
-        self._calls: dict[Function, dict[Function, bool]] = {}
-        self._loops: dict[Function, dict[Function, bool]] = {}
-        for function in self._functions():
-            if function.file.path not in self._cold_files:
-                self._calls[function] = self._edges(function)
+        self.edges = edges = Edges(self._lookup, self._cold_files, kept)
+        self._calls, self._loops, self._vague = edges.calls, edges.loops, edges.vague
         self._collect_loose()
         self._verdicts = self._reach()
-        self._forget()
 
     @classmethod
     def remembered(cls, told: Told) -> CallGraph:
@@ -96,77 +77,6 @@ class CallGraph:
     def private(self, path: str, short: str) -> bool:
         """No other file of the project holds a name that starts with an underscore, be it in a string or a comment."""
         return path in self._paths and self._private.get(short, path) == path
-
-    def _functions(self) -> Iterator[Function]:
-        for file in self._lookup.files.values():
-            yield from file.functions.values()
-
-    # Edges
-
-    def _edges(self, function: Function) -> dict[Function, bool]:
-        """What a function calls, or hands on (``False``)."""
-        found: dict[Function, bool] = {}
-        loops: dict[Function, bool] = {}
-        looped, served = set(function.looped), set(function.served)
-        for chain in dict.fromkeys(function.mentions):
-            called = chain.endswith("(")
-            for callee in self._meant(function, chain.rstrip("("), called):
-                if callee is function or callee.file.path in self._cold_files:
-                    continue
-                found[callee] = found.get(callee, True) and called
-                if called and chain in looped:
-                    loops[callee] = loops.get(callee, False) or chain in served
-        if loops:
-            self._loops[function] = loops
-        return found
-
-    def _meant(self, function: Function, chain: str, called: bool) -> Iterable[Function]:
-        """The functions that a dotted name may be."""
-        if chain[0] == "$":
-            return ()
-        head, _, last = chain.rpartition(".")
-        if not head and last == chain:
-            return self._bare(function, chain, called)
-        owner = _owner(function)
-        if head in ("self", "cls") and owner is not None:
-            # What is no method is an attribute that can be called: of it nothing is known.
-            return self._lookup.method(owner, last) or self._lookup.beside(owner, last)
-        if head == "super" and owner is not None:
-            return self._lookup.inherited(owner, last)
-        if head and not head.startswith(("self.", "cls.")):
-            named = self._lookup.meaning(function.file, chain)
-            if named is not None:
-                return self._as_called(named, called)
-            cls = self._lookup.class_(function.file, head)
-            if cls is not None:
-                return self._lookup.method(cls, last)
-            if head.partition(".")[0] in function.file.imports:
-                return ()
-        methods = self._lookup.methods.get(last, [])
-        if not called or last.startswith("__"):
-            return ()
-        if len(methods) > MAX_CLASSES or last in _COMMON:
-            if methods:
-                self._vague.setdefault(last, []).append(function)
-            return ()
-        return methods
-
-    def _bare(self, function: Function, name: str, called: bool) -> Iterable[Function]:
-        outer: Function | None = function
-        while outer is not None:
-            inner = function.file.functions.get(f"{outer.name}.{name}")
-            if inner is not None and inner.owner is None:
-                return (inner,)
-            outer = outer.outer
-        if hasattr(builtins, name) and name not in function.file.functions:
-            return ()
-        named = self._lookup.meaning(function.file, name)
-        return self._as_called(named, called) if named is not None else ()
-
-    def _as_called(self, named: Function | Class, called: bool) -> Iterable[Function]:
-        if isinstance(named, Function):
-            return (named,)
-        return self._lookup.constructors(named) if called else ()
 
     def _collect_loose(self) -> None:
         """Names that are mentioned where it cannot be said what they are called by, or from."""
@@ -279,19 +189,13 @@ class CallGraph:
             cold.update(fresh)
             waiting = [function for function in waiting if function not in fresh]
 
-    def _forget(self) -> None:
-        """Only the verdicts are asked for."""
-        del self._lookup
+    def forget(self) -> None:
+        """Keep the verdicts and nothing else."""
+        del self._lookup, self.edges
         self._vague.clear()
         self._loose.clear()
         self._calls.clear()
         self._loops.clear()
-
-
-def _owner(function: Function | None) -> Class | None:
-    while function is not None and function.owner is None:
-        function = function.outer
-    return function.owner if function is not None else None
 
 
 def within(path: str, root: str) -> str:

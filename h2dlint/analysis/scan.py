@@ -96,21 +96,28 @@ class File:
 
     def digest(self) -> str:
         """Equal for files of which the same is seen."""
-        said: list[object] = [
-            self.cold,
-            sorted(self.hidden),
-            self.mentions,
-            list(self.imports.items()),
-            self.stars,
-        ]
+        said: list[object] = [sorted(self.hidden), self.mentions]
+        for function in self.functions.values():
+            said += (function.mentions, function.looped, function.served)
+        return _digest([*self._defined(), *said])
+
+    def definitions(self) -> str:
+        """Equal for files that define and import the same, whatever they mention."""
+        return _digest(self._defined())
+
+    def _defined(self) -> list[object]:
+        said: list[object] = [self.cold, list(self.imports.items()), self.stars]
         for function in self.functions.values():
             owner = function.owner.name if function.owner is not None else None
             outer = function.outer.name if function.outer is not None else None
             said += (function.name, owner, outer, function.decorators)
-            said += (function.mentions, function.looped, function.served)
         for cls in self.classes.values():
             said += (cls.name, cls.bases, [(name, method.name) for name, method in cls.methods.items()])
-        return blake2b(repr(said).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+        return said
+
+
+def _digest(said: list[object]) -> str:
+    return blake2b(repr(said).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
 @dataclass(slots=True)

@@ -71,6 +71,10 @@ def check(ctx: click.Context, /, **params: Any) -> None:
 
     Exit status: 0 nothing found, 1 findings, 2 the job could not be done for every file.
     """
+    from h2dlint.engine.memory import collect_rarely
+
+    # What is imported from here on stays: to look for garbage meanwhile is a tenth of it.
+    collect_rarely()
     from h2dlint.cli.session import Job, run
 
     job = Job.from_params(params)

@@ -58,6 +58,9 @@ def fix(ctx: click.Context, /, **params: Any) -> None:
     Exit status: 0 nothing left, 1 findings left (with --diff and --patch: changes), 2 the job could not
     be done for every file.
     """
+    from h2dlint.engine.memory import collect_rarely
+
+    collect_rarely()  # Before the imports, as in `check`.
     from h2dlint.cli.session import Job, run
 
     if params["diff"] and params["patch"] is not None:

@@ -270,10 +270,7 @@ def _verdict(
                 sieve=sieve,
                 jobs=job.jobs or cores(),
             )
-        cache = None if job.no_cache else cache_folder(job.cache_dir, settings)
-        if cache is not None and is_foreign(cache):
-            terminal.warn(f"{cache} is a symbolic link and is not used; --cache-dir names another folder")
-            cache = None
+        cache = used_cache(job, settings)
         kept = whole if sieve is None else None
         return lint_files(found, settings, progress, jobs=job.jobs or cores(), cache=cache, whole=kept), ()
 
@@ -290,6 +287,15 @@ def repository_top(folder: Path, settings: Settings) -> Path:
 def cache_folder(given: Path | None, settings: Settings) -> Path:
     """Where verdicts are kept: where the command line says, else at the top of the project."""
     return given if given is not None else Path(settings.root) / FOLDER
+
+
+def used_cache(job: Job, settings: Settings) -> Path | None:
+    """The folder of the cache, if one is to be used; a warning where it cannot be."""
+    cache = None if job.no_cache else cache_folder(job.cache_dir, settings)
+    if cache is not None and is_foreign(cache):
+        terminal.warn(f"{cache} is a symbolic link and is not used; --cache-dir names another folder")
+        return None
+    return cache
 
 
 def _file_sources(places: Mapping[str, Path]) -> Sources:

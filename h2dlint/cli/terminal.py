@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -41,6 +40,8 @@ def wants_colour(stream: IO[Any] | None) -> bool:
 def width(stream: IO[Any] | None) -> int:
     """Columns for source lines."""
     if is_terminal(stream):
+        import shutil  # It brings the formats of archives with it.
+
         return max(shutil.get_terminal_size((WIDTH, 24)).columns, 60)
     return WIDTH
 

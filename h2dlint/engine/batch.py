@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -197,9 +197,10 @@ class Batch:
         It is made by a process of its own: what it takes to make it would else be in the memory of each worker.
         """
         shelf, project = self._held, self.projects.project
+        scans = partial(self._scans, workers)
 
         def make() -> tuple[Told, Ledger | None]:
-            graph = project.calls(root, entry_points, partial(self._scans, root, workers))
+            graph = project.calls(root, entry_points, scans)
             return graph.told, self._ledger
 
         made = pool.apart(make) if shelf.find(root, entry_points) is None else None
@@ -210,7 +211,7 @@ class Batch:
             if self._ledger is not None and ledger is not None:
                 self._ledger.add(ledger)
             shelf.hold(root, entry_points, CallGraph.remembered(told))
-        project.calls(root, entry_points, partial(self._scans, root, workers))
+        project.calls(root, entry_points, scans)
 
     def _share(
         self,
@@ -229,13 +230,15 @@ class Batch:
         ours.before = None
         return results
 
-    def _scans(self, root: str, workers: int) -> list[File]:
-        """A cheap look at each file of a project, by several processes."""
+    def _scans(self, workers: int, root: str, known: Mapping[str, File]) -> list[File]:
+        """A cheap look at each file of a project that is not known, by several processes."""
         projects = self.projects
         paths = projects.paths(root)
-        sizes = [_bytes(path) for path in paths]
-        found = self._share(paths, sizes, lambda path: projects.scan(path, root), workers, lambda more: None)
-        return [file for file in found if file is not None]
+        todo = [path for path in paths if path not in known]
+        sizes = [_bytes(path) for path in todo]
+        found = self._share(todo, sizes, lambda path: projects.scan(path, root), workers, lambda more: None)
+        both = {**known, **{file.path: file for file in found if file is not None}}
+        return [both[path] for path in paths if path in both]
 
     @cached_property
     def projects(self) -> Projects:

@@ -21,7 +21,6 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import h2dlint
 from h2dlint.engine.entries import Entries, Entry
@@ -33,6 +32,7 @@ from h2dlint.engine.packing import pack, unpack
 from h2dlint.engine.places import Grouped, grouped, still_there
 from h2dlint.engine.reading import read_regular
 from h2dlint.engine.results import FileResult
+from h2dlint.engine.rows import Rows
 from h2dlint.engine.runner import MAX_BYTES
 from h2dlint.engine.settings import Settings
 from h2dlint.engine.storing import USUAL, read_sections, write_sections
@@ -40,7 +40,7 @@ from h2dlint.engine.visible import visible
 from h2dlint.model import ErrorKind
 
 FOLDER = USUAL
-FORMAT = 6
+FORMAT = 7
 LIBRARIES = ("libcst", "pathspec")
 """What else decides on findings and fixes, and on which files are looked at."""
 SETTLED = 3_000_000_000
@@ -70,7 +70,7 @@ class Cache:
         self._known = Entries()
         self._paths: list[str] = []
         self._numbers: dict[str, int] = {}
-        self._files: dict[str, list[Any]] = {}
+        self._files = Rows()
         self._roots: dict[str, list[str]] = {}
         self._places: dict[str, Grouped] = {"files": {}, "marks": {}}
         self._now: dict[str, str | None] = {}
@@ -90,10 +90,10 @@ class Cache:
 
     def _load(self) -> None:
         try:
-            self.check, (first, *rest) = read_sections(self._path)
+            self.check, (first, numbers, lines, rows) = read_sections(self._path)
             read = json.loads(first)
-            self._files, self._roots = read["files"], read["roots"]
-            self._places, self._known = read["places"], Entries.read(read["entries"], *rest)
+            self._files, self._roots = Rows.read(read["files"], rows), read["roots"]
+            self._places, self._known = read["places"], Entries.read(read["entries"], numbers, lines)
             told = self._part is not None and self.check == self._part.check
             if not told and not still_there(self._places):
                 # A module may be found elsewhere now.
@@ -101,7 +101,7 @@ class Cache:
             self._graphs.were(read["graphs"])
             self._paths = list(self._files)
         except (OSError, ValueError, LookupError, TypeError, RecursionError, AttributeError):
-            self._files, self._known, self._roots, self._paths = {}, Entries(), {}, []
+            self._files, self._known, self._roots, self._paths = Rows(), Entries(), {}, []
         self._numbers = {path: number for number, path in enumerate(self._paths)}
 
     def staying(self) -> set[str] | None:
@@ -254,13 +254,13 @@ class Cache:
         told = {root: graphs.latest(root) for root in roots}
         self._places = places
         head = {
-            "files": self._files,
+            "files": list(self._files),
             "roots": self._roots,
             "places": places,
             "graphs": told,
             "entries": self._known.head,
         }
-        self.check = write_sections(self._path, head, *self._known.sections)
+        self.check = write_sections(self._path, head, *self._known.sections, self._files.section)
 
     def _write_row(self, path: str, ledger: Ledger, changed: set[int], different: set[int]) -> int | None:
         """Write down what this run knows of a file.
@@ -328,7 +328,7 @@ class Cache:
         left = [path for path in self._paths if path not in gone]
         numbers = {path: number for number, path in enumerate(left)}
         self._known.renumber([numbers.get(path, 0) for path in self._paths])
-        self._files = {path: self._files[path] for path in left}
+        self._files = self._files.only(left)
         self._paths, self._numbers = left, numbers
 
     def grounds(self, locations: Iterable[str], ledger: Ledger) -> Grounds | None:

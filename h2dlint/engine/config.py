@@ -31,12 +31,6 @@ from h2dlint.engine.schema import KEYS, OPTIONS, SELECTORS, check_values, read_v
 from h2dlint.engine.selectors import nearest
 from h2dlint.engine.settings import Selection, Settings
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    # mypy reads this branch (it checks for 3.10) wherever it runs; tomli is installed only there.
-    import tomli as tomllib  # type: ignore[import-not-found, unused-ignore]
-
 __all__ = ["ConfigError", "Resolver", "load_settings"]
 
 FILE_NAMES = (".h2dlint.toml", "h2dlint.toml")
@@ -231,6 +225,12 @@ def _table(file: Path, shown: str) -> dict[str, Any] | None:
         raise ConfigError(f"{shown}: is not UTF-8") from error
     if has_long_key(text):
         raise ConfigError(f"{shown}: invalid TOML: a key of more than {MAX_PARTS} parts")
+    # Imported where there is a configuration to read.
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        # mypy reads this branch (it checks for 3.10) wherever it runs; tomli is installed only there.
+        import tomli as tomllib  # type: ignore[import-not-found, unused-ignore]
     try:
         document: dict[str, Any] = tomllib.loads(text)
     except RecursionError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 
 _ODD = re.compile(rb'[\x00-\x1f\x7f"\\]')
@@ -23,6 +22,8 @@ def unified_diff(path: str, before: bytes, after: bytes, prefixed: bool = False)
     """
     if before == after:
         return b""
+    import difflib
+
     # Lines end at "\n" alone, as diff and patch see it: a "\r" is part of its line.
     old, new = (_header(f"a/{path}"), _header(f"b/{path}")) if prefixed else (_header(path), _header(path))
     lines = difflib.diff_bytes(difflib.unified_diff, _lines(before), _lines(after), old, new)

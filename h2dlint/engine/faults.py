@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import traceback
 from collections.abc import Callable
 
 from h2dlint.engine.quiet import quiet
@@ -55,8 +54,11 @@ def _run(run: Callable[[], list[Finding]]) -> list[Finding]:
 
 def _raised_by_parser(error: BaseException) -> bool:
     """Whether the innermost Python frame is that of ``ast.parse``: the file is at fault, not a rule."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return bool(frames) and frames[-1].filename == ast.__file__ and frames[-1].name == "parse"
+    inner = error.__traceback__
+    while inner is not None and inner.tb_next is not None:
+        inner = inner.tb_next
+    code = inner.tb_frame.f_code if inner is not None else None
+    return code is not None and code.co_filename == ast.__file__ and code.co_name == "parse"
 
 
 def _too_deep(source: SourceText, path: str) -> FileError | None:
@@ -77,10 +79,12 @@ def _too_deep(source: SourceText, path: str) -> FileError | None:
 def internal_error(path: str, error: BaseException, line: int | None = None) -> FileError:
     """A fault of h2dlint: the type and text of an exception and the innermost frame of ours."""
     place = ""
-    for frame, number in traceback.walk_tb(error.__traceback__):
-        module = frame.f_globals.get("__name__", "")
+    step = error.__traceback__
+    while step is not None:
+        module = step.tb_frame.f_globals.get("__name__", "")
         if module == "h2dlint" or module.startswith("h2dlint."):
-            place = f" (in {module}:{number}, {frame.f_code.co_name})"
+            place = f" (in {module}:{step.tb_lineno}, {step.tb_frame.f_code.co_name})"
+        step = step.tb_next
     text = one_line(error)
     message = f"{type(error).__name__}{': ' if text else ''}{text}{place}"
     return FileError(path, line, ErrorKind.INTERNAL, message)

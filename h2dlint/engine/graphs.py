@@ -7,18 +7,21 @@ and its answers are. Elsewhere it is made anew and asked again.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from h2dlint.engine.ledger import Ledger, digest
-from h2dlint.engine.places import grouped, still_there
+from h2dlint.engine.places import still_there
 from h2dlint.engine.storing import read_sections, write_sections
 
 if TYPE_CHECKING:
+    from h2dlint.analysis.edges import Kept
     from h2dlint.analysis.project import Answer, Project
     from h2dlint.analysis.reach import CallGraph
+    from h2dlint.analysis.scan import File
+    from h2dlint.engine.materials import Materials
     from h2dlint.engine.modules import Projects
 
 
@@ -36,7 +39,18 @@ class Held:
         """The graph of a project, if it is held."""
         return self._held.get((root, entry_points))
 
-    def keep(self, root: str, entry_points: tuple[str, ...], graph: CallGraph) -> None:
+    def edges(self, root: str, files: Sequence[File]) -> Kept | None:
+        """Nothing is known from an earlier run."""
+        return None
+
+    def keep(self, root: str, entry_points: tuple[str, ...], graph: CallGraph, files: Sequence[File]) -> None:
+        """Nothing is kept from run to run."""
+
+    def seen(self, root: str) -> Mapping[str, File]:
+        """Nothing is known from an earlier run."""
+        return {}
+
+    def remember(self, root: str, files: Sequence[File], known: int) -> None:
         """Nothing is kept from run to run."""
 
 
@@ -57,6 +71,7 @@ class Graphs(Held):
         self._were: Mapping[str, str] = {}
         self._same: dict[str, bool] = {}
         self._looks: dict[str, str] = {}
+        self._made_of: dict[str, Materials] = {}
         self.scan: Callable[[str], str | None] = lambda path: None
         """What a cheap look at a file sees, where that is known without looking."""
 
@@ -121,16 +136,37 @@ class Graphs(Held):
             listing = digest(repr(paths).encode("utf-8", "surrogatepass"))
             if self._ledger.listings.setdefault(root, listing) != listing:
                 return ""
-            seen = self._ledger.scans
-            known = [
-                (path, seen.get(path) or self.scan(path) or self.projects.look(path, root)) for path in paths
-            ]
-            self._looks[root] = digest(repr(known).encode("utf-8", "surrogatepass"))
+            self._looks[root] = digest(repr(self._seen(root, paths)).encode("utf-8", "surrogatepass"))
         return self._looks[root]
 
-    def _path(self, root: str, entry_points: tuple[str, ...]) -> Path:
-        name = digest(repr((self._version, root, entry_points)).encode("utf-8", "surrogatepass"))
-        return self._folder / f"graph-{name}.json"
+    def _seen(self, root: str, paths: Sequence[str]) -> list[tuple[str, str | None]]:
+        """What a cheap look at files sees now."""
+        seen, look = self._ledger.scans, self.projects.look
+        return [(path, seen.get(path) or self.scan(path) or look(path, root)) for path in paths]
+
+    def _path(self, kind: str, *what: object) -> Path:
+        name = digest(repr((self._version, *what)).encode("utf-8", "surrogatepass"))
+        return self._folder / f"{kind}-{name}.json"
+
+    def _materials(self, root: str) -> Materials:
+        if root not in self._made_of:
+            from h2dlint.engine.materials import Materials
+
+            scans, edges = self._path("scans", root), self._path("edges", root)
+            self._made_of[root] = Materials(scans, edges, self._ledger, self.scan)
+        return self._made_of[root]
+
+    def seen(self, root: str) -> Mapping[str, File]:
+        """Files of which a cheap look would see now what it saw in an earlier run, by path."""
+        return self._materials(root).seen()
+
+    def remember(self, root: str, files: Sequence[File], known: int) -> None:
+        """Keep what a cheap look saw."""
+        self._materials(root).remember(files, known)
+
+    def edges(self, root: str, files: Sequence[File]) -> Kept | None:
+        """What was found of the same files, where they define what they defined."""
+        return self._materials(root).edges(files)
 
     def find(self, root: str, entry_points: tuple[str, ...]) -> CallGraph | None:
         """The graph of the files that are there now."""
@@ -138,22 +174,35 @@ class Graphs(Held):
         if held is not None:
             return held
         try:
-            first, lines, hidden = read_sections(self._path(root, entry_points))[1]
+            kept = self._path("graph", root, entry_points)
+            first, lines, hidden = read_sections(kept)[1]
             read = json.loads(first)
-            if read["looks"] != self.digest(root) or not still_there(read["places"]):
+            now = self.digest(root)
+            if not now or not still_there(read["places"]):
                 return None
+            paths: list[str] = read["paths"]
+            if read["looks"] != now:
+                looks = self._seen(root, paths)
+                if digest(repr(looks).encode("utf-8", "surrogatepass")) != now:
+                    # Files have come or gone.
+                    return None
+                look = partial(self.projects.scan, root=root)
+                unmoved = self._materials(root).unmoved(read["made"], looks, look, hidden, read["edited"])
+                if unmoved is None:
+                    return None
+                hidden, edited = unmoved
+                write_sections(kept, {**read, "looks": now, "edited": edited}, lines, hidden)
             from h2dlint.analysis.reach import CallGraph
             from h2dlint.engine.answers import Hidden, Verdicts
 
-            paths: list[str] = read["paths"]
             return CallGraph.remembered((Verdicts(paths, lines), Hidden(paths, hidden), frozenset(paths)))
         except (OSError, ValueError, LookupError, TypeError, RecursionError, AttributeError):
             return None
 
-    def keep(self, root: str, entry_points: tuple[str, ...], graph: CallGraph) -> None:
-        """Keep a graph."""
-        verdicts, hidden, files = graph.told
-        paths = sorted(files)
+    def keep(self, root: str, entry_points: tuple[str, ...], graph: CallGraph, files: Sequence[File]) -> None:
+        """Keep a graph and what it was made of."""
+        verdicts, hidden, known = graph.told
+        paths = sorted(known)
         looks = digest(
             repr([(path, self._ledger.scans.get(path)) for path in paths]).encode("utf-8", "surrogatepass")
         )
@@ -162,13 +211,12 @@ class Graphs(Held):
             return
         from h2dlint.engine.answers import Hidden, Verdicts
 
-        told = {
-            "looks": looks,
-            "places": {"files": grouped(self._ledger.files), "marks": grouped(self._ledger.marks)},
-            "paths": paths,
-        }
+        materials = self._materials(root)
+        places = materials.places
+        materials.keep(files, graph, places, looks)
+        told = {"looks": looks, "made": looks, "edited": [], "places": places, "paths": paths}
         sections = Verdicts.packed(verdicts, paths), Hidden.packed(hidden, paths)
-        write_sections(self._path(root, entry_points), told, *sections)
+        write_sections(self._path("graph", root, entry_points), told, *sections)
 
 
 def plain(answer: Answer) -> bool | list[str] | None:

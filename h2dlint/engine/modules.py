@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 
 from h2dlint.analysis.heat import cold_by_path
@@ -102,8 +102,11 @@ class ModuleFinder:
         """The text of a module; ``None`` where it cannot be read."""
         return self._snapshot.read(path)
 
-    def scanned(self, path: str, text: str, root: str) -> File:
-        """A cheap look at a file below a folder."""
+    def scan(self, path: str, root: str) -> File | None:
+        """A cheap look at a file below a folder; ``None`` where it cannot be read."""
+        text = self._snapshot.text(path)
+        if text is None:
+            return None
         file = scan(path, text, cold_by_path(within(path, root)))
         if self._ledger is not None:
             self._ledger.scans[path] = file.digest()
@@ -116,12 +119,10 @@ class ModuleFinder:
             self._ledger.listings[root] = digest(repr(paths).encode("utf-8", "surrogatepass"))
         return paths
 
-    def texts(self, root: str) -> Iterator[tuple[str, str]]:
-        """Path and text of every file below a folder, in order of path; nothing where there are too many."""
-        for path in self.paths(root):
-            text = self._snapshot.text(path)
-            if text is not None:
-                yield path, text
+    def scans(self, root: str, known: Mapping[str, File]) -> list[File]:
+        """A cheap look at every file below a folder, in order of path; nothing where there are too many."""
+        found = (known.get(path) or self.scan(path, root) for path in self.paths(root))
+        return [file for file in found if file is not None]
 
     def _find(self, folder: str, name: str) -> str | None:
         bare = name.lstrip(".")
@@ -223,8 +224,7 @@ class Projects:
 
     def scan(self, path: str, root: str) -> File | None:
         """A cheap look at a file below a folder; ``None`` where it cannot be read."""
-        text = self._snapshot.text(path)
-        return None if text is None else self._finder.scanned(path, text, root)
+        return self._finder.scan(path, root)
 
     def keep(self, location: Path, data: bytes) -> None:
         """Keep what is in a file that is about to be written, for the files that are linted after it."""

@@ -39,22 +39,54 @@ def still_there(places: Mapping[str, Mapping[str, Mapping[str, bool]]]) -> bool:
     Args:
         places: ``files`` and ``marks`` of a ledger, by folder. A mark may be anything, a file must be a file.
     """
-    listings: dict[str, frozenset[str] | None] = {}
+    listed: dict[str, dict[str, bool] | None] = {}
     for folder, names in places["files"].items():
-        here = _listing(folder, listings)
+        held = listed[folder] = _held(folder)
         for name, was in names.items():
-            missing = here is not None and name.rstrip("/").casefold() not in here
-            if name[-1:] == "/":
-                now = not missing and os.path.lexists(os.path.join(folder, name[:-1]))
+            bare = _bare(name)
+            if held is not None and bare not in held and bare.casefold() not in held:
+                now = False
+            elif held is not None and bare is name and held.get(name, False):
+                now = True
             else:
-                now = not missing and os.path.isfile(os.path.join(folder, name))
+                # A link may lead to a file, and where case does not matter the name may be there in another one.
+                now = _is_there(folder, name)
             if now != was:
                 return False
-    return all(
-        os.path.exists(os.path.join(folder, name)) == was
-        for folder, names in places["marks"].items()
-        for name, was in names.items()
-    )
+    for folder, names in places["marks"].items():
+        held = listed.get(folder)
+        for name, was in names.items():
+            missing = held is not None and _bare(name) not in held and _bare(name).casefold() not in held
+            if (not missing and os.path.exists(os.path.join(folder, name))) != was:
+                return False
+    return True
+
+
+def _bare(name: str) -> str:
+    """A name without the slash of what is not there."""
+    return name[:-1] if name[-1:] == "/" else name
+
+
+def _is_there(folder: str, name: str) -> bool:
+    if name[-1:] == "/":
+        return os.path.lexists(os.path.join(folder, name[:-1]))
+    return os.path.isfile(os.path.join(folder, name))
+
+
+def _held(folder: str) -> dict[str, bool] | None:
+    """The names in a folder, and which are those of files; without case too. ``None`` where it cannot be listed.
+
+    What kind each is comes with the listing, so that the system is asked once for a folder and not once for each file.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            found = {entry.name: entry.is_file(follow_symlinks=False) for entry in entries}
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError:
+        return None
+    # Another case says only that the name is to be looked for.
+    return {**{name.casefold(): False for name in found}, **found}
 
 
 def _gap(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
@@ -57,6 +56,8 @@ class RuleIndex:
     def _suggest(self, selector: str) -> str | None:
         if selector.lower() == ALL.lower():
             return ALL
+        import difflib
+
         codes = difflib.get_close_matches(selector.upper(), ["HTD", *self._codes], 1, 0.6)
         names = difflib.get_close_matches(selector.lower(), self._by_name, 1, 0.6)
         return next(iter(codes or names), None)
@@ -116,5 +117,7 @@ def selection_layers(settings: Settings) -> tuple[Selection, ...]:
 
 def nearest(word: str, choices: Collection[str]) -> str:
     """``; did you mean "x"?`` where one of the choices is near, else nothing."""
+    import difflib
+
     close = difflib.get_close_matches(word, choices, 1, 0.6)
     return f'; did you mean "{close[0]}"?' if close else ""

@@ -81,8 +81,6 @@ def write_sections(path: Path, content: Any, *more: bytes) -> str:
     Returns:
         Its check sum; empty if it could not be written.
     """
-    import tempfile  # Much is imported for it, and most runs write nothing.
-
     from h2dlint.engine.write import remove_abandoned
 
     if is_foreign(path.parent):
@@ -97,7 +95,10 @@ def write_sections(path: Path, content: Any, *more: bytes) -> str:
             ignore.write(IGNORE)
         home = _home(path.parent)
         remove_abandoned(path.parent, _WRITING)
-        descriptor, temporary = tempfile.mkstemp(prefix=_WRITING, dir=path.parent)
+        # As tempfile does it, for which much would be imported.
+        temporary = path.parent / f"{_WRITING}{os.urandom(8).hex()}"
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        descriptor = os.open(temporary, flags, 0o600)
         try:
             with open(descriptor, "wb") as stream:
                 check = digest(home + body)
@@ -125,7 +126,11 @@ def remove(folder: Path) -> bool:
         names = set(os.listdir(folder))
     except (FileNotFoundError, NotADirectoryError):
         return False
-    ours = {name for name in names if name.startswith((_WRITING, "verdicts-", "graph-", "run-"))}
+    ours = {
+        name
+        for name in names
+        if name.startswith((_WRITING, "verdicts-", "graph-", "scans-", "edges-", "run-"))
+    }
     ignore = folder / ".gitignore"
     with suppress(OSError, ValueError):
         if ".gitignore" in names and ignore.read_text(encoding="utf-8") == IGNORE:

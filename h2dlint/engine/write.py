@@ -8,9 +8,7 @@ writes the same file removes it.
 from __future__ import annotations
 
 import os
-import shutil
 import stat
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -88,6 +86,8 @@ def create_atomically(path: Path, data: bytes) -> None:
 @contextmanager
 def _written(target: Path, data: bytes, like: os.stat_result | None) -> Iterator[str]:
     """The content in a file beside the target, which is gone afterwards unless it was moved."""
+    import tempfile  # The cache takes from this module what needs neither this nor shutil.
+
     temporary: str | None = None
     try:
         descriptor, temporary = tempfile.mkstemp(prefix=_prefix(target), suffix=".tmp", dir=target.parent)
@@ -174,6 +174,8 @@ def _keep_attributes(target: Path, temporary: str, status: os.stat_result) -> No
         with suppress(OSError):
             # Before the mode: a change of owner clears some bits of it.
             os.chown(temporary, status.st_uid, status.st_gid)
+    import shutil
+
     shutil.copystat(target, temporary)
     os.utime(temporary)  # The times are not to be kept: the content is new.
 

@@ -11,6 +11,7 @@ for in ratios is printed as ratios, with what was asked for.
 from __future__ import annotations
 
 import argparse
+import compileall
 import datetime
 import json
 import os
@@ -291,6 +292,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     lines = lines_of(files)
     print(f"{options.requirement}: {len(files):,} files, {lines:,} lines; {os.cpu_count()} cores")
     print(f"{options.rounds} rounds, alternated\n", flush=True)
+    # As pip installs it: with PYTHONDONTWRITEBYTECODE an edited checkout would be compiled in each run.
+    compileall.compile_dir(ROOT / "h2dlint", quiet=1)
     todo = commands(tree, Path(sys.executable).parent)
     alternate(todo, options.rounds)
     slow = {} if options.no_slow else slow_peers(tree)

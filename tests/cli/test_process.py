@@ -91,6 +91,32 @@ def test_a_check_imports_no_format_but_its_own(tmp_path: Path) -> None:
     assert modules & ({"junitparser"} | others | asked_for) <= {"h2dlint.report.concise"}
 
 
+def loaded_by(code: str, *arguments: str, cwd: Path) -> set[str]:
+    """The modules that a program of its own has loaded at its end."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, cwd=cwd, text=True, env=environment()
+    )
+    assert "LOADED" in done.stdout, done.stderr
+    return set(json.loads(done.stdout.rpartition("LOADED ")[2]))
+
+
+@pytest.mark.parametrize("stdin", [False, True], ids=["file", "standard input"])
+def test_a_check_of_one_file_imports_no_more_than_it_needs(tmp_path: Path, stdin: bool) -> None:
+    (tmp_path / "step.py").write_text(SLOW, encoding="utf-8")
+    # Whatever the libraries import is there anyway.
+    libraries = (
+        "import click, libcst, libcst.native, json, sys; print('LOADED', json.dumps(list(sys.modules)))"
+    )
+    there = loaded_by(libraries, cwd=tmp_path)
+    given = ["--stdin-filename", "step.py"] if stdin else ["step.py"]
+    reading = f"import io, sys; sys.stdin = io.TextIOWrapper(io.BytesIO({SLOW.encode()!r}))\n"
+    loaded = loaded_by(reading + LOADED, "check", "--isolated", *given, cwd=tmp_path)
+    assert "h2dlint.rules.htd101" in loaded
+    spared = {"tempfile", "shutil", "traceback", "tomllib", "tomli", "random", "subprocess", "pathspec"}
+    spared |= {f"h2dlint.engine.{name}" for name in ("fixing", "verifying", "edits", "whole", "survey")}
+    assert loaded & (spared - there) == set()
+
+
 @pytest.mark.parametrize(
     ("variables", "terminal_there", "expected"),
     [

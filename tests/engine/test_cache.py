@@ -292,17 +292,22 @@ def test_damaged_files_are_ignored(
 def test_foreign_entries_are_ignored(lint: Lint, tmp_path: Path) -> None:
     lint()
     path = stored(tmp_path, "verdicts")
-    _, (head, numbers, lines) = read_sections(path)
+    _, (head, numbers, lines, rows) = read_sections(path)
     entries = [json.loads(line) for line in lines.split(b"\n")]
     for number, entry in enumerate(entries):
         entry[-1] = entry[-1][:2] if number else [[1], 2, 3, 4, 5, 6, 7]
-    write_sections(path, json.loads(head), numbers, "\n".join(map(json.dumps, entries)).encode())
+    write_sections(path, json.loads(head), numbers, "\n".join(map(json.dumps, entries)).encode(), rows)
     lint(EVERY)
     for cut in (numbers[4:], numbers + b"1234", numbers[:-1]):
-        write_sections(path, json.loads(head), cut, lines)
+        write_sections(path, json.loads(head), cut, lines, rows)
         lint(EVERY)
-    write_sections(path, json.loads(head), numbers, lines.partition(b"\n")[2])
+    write_sections(path, json.loads(head), numbers, lines.partition(b"\n")[2], rows)
     lint(EVERY)
+    count = rows.count(b"\n")
+    for bad in (rows.partition(b"\n")[2], b"", b"\n" * count, b"{}\n" * count + b"[1, 2]", b"[" * 9 + rows):
+        write_sections(path, json.loads(head), numbers, lines, bad)
+        lint()
+        lint([])
     write_sections(path, json.loads(head))
     lint(EVERY)
 

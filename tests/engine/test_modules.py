@@ -188,7 +188,8 @@ def test_text_that_is_no_file_has_no_surroundings(tmp_path: Path) -> None:
 
 
 def texts(folder: Path) -> list[str]:
-    return [Path(os.path.relpath(path, folder)).as_posix() for path, _ in ModuleFinder().texts(str(folder))]
+    files = ModuleFinder().scans(str(folder), {})
+    return [Path(os.path.relpath(file.path, folder)).as_posix() for file in files]
 
 
 def test_all_files_of_a_project(tree: Tree) -> None:

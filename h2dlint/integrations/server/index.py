@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping, Sequence
 
 from h2dlint.analysis.reach import CallGraph
+from h2dlint.analysis.scan import File
 from h2dlint.engine.ledger import Ledger, Signature, signature
 from h2dlint.engine.listing import sources
 from h2dlint.engine.modules import Projects
@@ -56,8 +58,18 @@ class Index:
             graph = CallGraph.remembered(({}, {}, frozenset()))
         return graph
 
-    def keep(self, root: str, entry_points: tuple[str, ...], graph: CallGraph) -> None:
+    def keep(self, root: str, entry_points: tuple[str, ...], graph: CallGraph, files: Sequence[File]) -> None:
         """Not called, as there always is a graph."""
+
+    def edges(self, root: str, files: Sequence[File]) -> None:
+        """Not called either."""
+
+    def seen(self, root: str) -> Mapping[str, File]:
+        """Nor this."""
+        return {}
+
+    def remember(self, root: str, files: Sequence[File], known: int) -> None:
+        """Nor this."""
 
     def renew(self) -> bool:
         """Make the graphs that are missing or whose files changed in what a graph is made of; whether any were."""
