@@ -24,7 +24,7 @@ _COMPLEX = re.compile(
 
 def may_have_names(site: Site) -> bool:
     """The function, or what makes tensors in the module, names dimensions (PyTorch before 2.13)."""
-    if not _SAYS_NAMES.search(site.module.source.text):
+    if not _SAYS_NAMES.search(site.module.source.code):
         return False
     function = site.record.function.node if site.record.function is not None else site.module.tree
     # Elsewhere files and columns have names too.
@@ -58,7 +58,7 @@ def may_be_complex_with_gradients(site: Site, found: Movement) -> bool:
     if dtype is not None and not dtype.startswith("complex"):
         return False
     made = [*found.value.origins, *([found.root] if found.root is not None else [])]
-    text = site.module.source.text
+    text = site.module.source.code
     if _LEARNS.search(text) and (dtype is not None or _COMPLEX.search(text)):
         return True
     given = [k.value for call in made for k in call.keywords if k.arg == "requires_grad"]
