@@ -179,7 +179,8 @@ class ModuleAnalysis:
                     return name
             function = function.parent
         if self._scripting is None:
-            match = _SCRIPTING.search(self.source.code)
+            text = self.source.code
+            match = _SCRIPTING.search(text) if "jit." in text or "fx." in text else None
             self._scripting = match.group(0) if match else ""
         return self._scripting
 
