@@ -85,7 +85,7 @@ class Interpreter(Classes):
 
     Args:
         outline: the module's functions and classes.
-        text: the module's source, for cheap tests of what it mentions.
+        text: the module's source without comments, for cheap tests of what it mentions.
         project: where imported names are looked up.
         path: absolute path of the file, for its relative imports.
     """

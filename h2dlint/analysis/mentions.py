@@ -11,7 +11,11 @@ from dataclasses import dataclass
 from h2dlint.analysis.outline import FunctionInfo, Outline, child_blocks
 from h2dlint.syntax.trees import children
 
-_DYNAMIC = re.compile(r"\bgetattr\(\s*[^,()]+(?:\(\w*\))?\s*,\s*(?![\"'])|\b(?:globals|locals|vars)\(\)")
+# What comes before the name is looked at last, because ``re`` finds a plain text fast.
+_DYNAMIC = (
+    re.compile(r"getattr\((?<=\bgetattr\()\s*[^,()]+(?:\(\w*\))?\s*,\s*(?![\"'])"),
+    *(re.compile(rf"{name}\(\)(?<=\b{name}\(\))") for name in ("globals", "locals", "vars")),
+)
 """A name that is put together, or found, at run time."""
 _OWN = ("self.", "cls.", "super().")
 
@@ -50,7 +54,7 @@ class Mentions:
         self._loose: list[ast.stmt] | None = None
         self._indexed: dict[int, dict[str, list[Mention]]] = {}
         self._found: dict[str, list[int]] = {}
-        self.dynamic = _DYNAMIC.search(text) is not None
+        self.dynamic = any(pattern.search(text) for pattern in _DYNAMIC)
 
     def everywhere(self, name: str) -> list[Mention]:
         """Every mention of a name but its definitions, in order of position; those in comments are none."""

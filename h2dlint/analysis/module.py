@@ -71,9 +71,9 @@ class ModuleAnalysis:
         self.tree = ast.parse(source.text) if tree is None else tree
         self.outline = outline(self.tree)
         if within is None:
-            self.interpreter = Interpreter(self.outline, source.text)
+            self.interpreter = Interpreter(self.outline, source.code)
         else:
-            self.interpreter = Interpreter(self.outline, source.text, within.project, within.location)
+            self.interpreter = Interpreter(self.outline, source.code, within.project, within.location)
         hidden = None if within is None else within.hidden(options.entry_points)
         self._callers = self.interpreter.watch_callers(source.line_starts, hidden)
         elsewhere = None if within is None else within.calls(options.entry_points)
@@ -158,7 +158,7 @@ class ModuleAnalysis:
     def streams(self) -> str:
         """What in the module speaks of streams, events or threads; empty if nothing does."""
         if self._uses_streams is None:
-            text = self.source.text
+            text = self.source.code
             match = _STREAMS.search(text) if any(part in text for part in _OF_STREAMS) else None
             self._uses_streams = match.group(0).strip(".(") if match else ""
         return self._uses_streams
@@ -180,7 +180,8 @@ class ModuleAnalysis:
                     return name
             function = function.parent
         if self._scripting is None:
-            match = _SCRIPTING.search(self.source.text)
+            text = self.source.code
+            match = _SCRIPTING.search(text) if "jit." in text or "fx." in text else None
             self._scripting = match.group(0) if match else ""
         return self._scripting
 

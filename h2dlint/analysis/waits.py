@@ -69,7 +69,7 @@ class Waits:
 
     def elsewhere(self) -> str:
         """The first thing in the module's text that waits for the device; empty if there is none."""
-        match = _SEEN_TO_WAIT.search(self._module.source.text)
+        match = _SEEN_TO_WAIT.search(self._module.source.code)
         return match.group(0).strip(".(") if match else ""
 
     def call(self, node: ast.Call, depth: int = 0) -> bool:

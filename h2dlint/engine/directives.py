@@ -17,8 +17,9 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-POSSIBLE = re.compile(rb"noqa|h2dlint|gpu-sync-ok", re.IGNORECASE)
-"""What the bytes of a file hold if it holds any directive."""
+WORDS = (b"noqa", b"h2dlint", b"gpu-sync-ok")
+"""In any case: the bytes of a file with a directive hold one of them."""
+POSSIBLE = re.compile(b"|".join(WORDS), re.IGNORECASE)
 
 _NOQA = re.compile(r"#\s*noqa", re.IGNORECASE)
 _FILE_NOQA = re.compile(r"#\s*(?:h2dlint|flake8)\s*:\s*noqa", re.IGNORECASE)

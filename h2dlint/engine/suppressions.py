@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from h2dlint.engine.comments import Comment, read_comments
-from h2dlint.engine.directives import POSSIBLE, Directive, Kind, read_directives
+from h2dlint.engine.directives import WORDS, Directive, Kind, read_directives
 from h2dlint.engine.results import Note, Suppression
 from h2dlint.model import Finding
 from h2dlint.syntax.source import SourceText
@@ -25,7 +25,9 @@ class Verdict:
 
 def may_suppress(data: bytes) -> bool:
     """Whether the bytes of a file can hold a directive at all."""
-    return POSSIBLE.search(data) is not None
+    # Many times as fast as a pattern that ignores case, on every file that the screen lets through.
+    lower = data.lower()
+    return any(word in lower for word in WORDS)
 
 
 def apply_suppressions(

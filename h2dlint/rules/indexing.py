@@ -9,7 +9,7 @@ import re
 from h2dlint.analysis import values as V
 from h2dlint.analysis.outline import FunctionInfo
 from h2dlint.analysis.values import Kind, Value
-from h2dlint.model import Confidence, Span
+from h2dlint.model import Confidence
 from h2dlint.rules.host_indices import HostIndex, host_indices, put_indices
 from h2dlint.rules.place import Case, Place
 from h2dlint.rules.rewriter import Rewriter, whole
@@ -82,15 +82,17 @@ def _speaks_of_devices(place: Place) -> str:
     while function is not None:
         if function.owner is not None and any(base.endswith("Module") for base in function.owner.bases):
             return f"{function.owner.name} is a module"
-        if function.parent is None and _DEVICES.search(place.module.source.slice(_whole(place, function))):
+        if function.parent is None and _handles_devices(place, function):
             return f"{function.name} handles devices"
         function = function.parent
     return ""
 
 
-def _whole(place: Place, function: FunctionInfo) -> Span:
+def _handles_devices(place: Place, function: FunctionInfo) -> bool:
+    source = place.module.source
     first, last = function.lines
-    return Span(first, 1, last, place.module.source.span(function.node).end_column)
+    end = source.offset(last, source.span(function.node).end_column)
+    return _DEVICES.search(source.code, source.offset(first, 1), end) is not None
 
 
 _EXACT_DTYPES = frozenset("float32 float64 int64 int32 int16 int8 uint8 bool".split())

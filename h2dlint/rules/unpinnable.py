@@ -4,31 +4,85 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cached_property
+from weakref import WeakKeyDictionary, proxy
 
 from h2dlint.analysis import torch_facts as T
+from h2dlint.analysis.module import ModuleAnalysis
+from h2dlint.analysis.outline import FunctionInfo
 from h2dlint.analysis.values import UNKNOWN, Kind, Value
 from h2dlint.rules.conversions import innermost
 from h2dlint.rules.movers import Movement, callee_of
 from h2dlint.rules.site import Site
 
 _SAYS_NAMES = re.compile(r"\bnames\s*=|\b(?:refine_names|rename_?|align_to|align_as)\b")
+_OF_NAMES = ("names", "rename", "align_")
 _NAMING = frozenset({"refine_names", "rename_", "align_to", "align_as"})
 _TAKES_NAMES = frozenset({"zeros", "ones", "empty", "full", "rand", "randn", "tensor"})
 _LEARNS = re.compile(r"requires_grad(?!\s*=\s*False\b|_\(\s*(?:requires_grad\s*=\s*)?False\b)|\bParameter\b")
+_OF_LEARNING = ("requires_grad", "Parameter")
 _COMPLEX = re.compile(
     r"\bc?complex(?:32|64|128)?\b|\bc(?:float|double|half)\b|\bchalf\b|complex_|_complex|\bpolar\b"
-    r"|fft\b|\bstft\b|\bcomplex(?:Half|Float|Double)\b|\d[jJ]\b|\.[jJ]\b|\bc(?:64|128)\b|\bhilbert\b"
+    r"|fft\b|\bstft\b|\bcomplex(?:Half|Float|Double)\b|\bc(?:64|128)\b|\bhilbert\b"
 )
 """What makes complex numbers, as it is written."""
+_OF_COMPLEX = (
+    "complex", "cfloat", "cdouble", "chalf", "polar", "fft", "stft", "c64", "c128", "hilbert",
+)  # fmt: skip
+_IMAGINARY = re.compile(r"[jJ](?<=[\d.][jJ])\b")
+
+
+class _Module:
+    """What the code of a module says; each is worked out when it is first asked for, and kept as long as the module."""
+
+    def __init__(self, module: ModuleAnalysis) -> None:
+        self._module = proxy(module)
+        self._perhaps: dict[int, bool] = {}
+
+    @classmethod
+    def of(cls, module: ModuleAnalysis) -> _Module:
+        """The one of a module."""
+        known = _known.get(module)
+        if known is None:
+            known = _known[module] = cls(module)
+        return known
+
+    def _says(self, parts: tuple[str, ...], pattern: re.Pattern[str]) -> bool:
+        """A text in which the pattern finds something holds one of the parts, which are found much faster."""
+        text = self._module.source.code
+        return any(part in text for part in parts) and pattern.search(text) is not None
+
+    @cached_property
+    def says_names(self) -> bool:
+        return self._says(_OF_NAMES, _SAYS_NAMES)
+
+    @cached_property
+    def names(self) -> bool:
+        return any(map(_names, ast.walk(self._module.tree)))
+
+    def perhaps(self, function: FunctionInfo | None) -> bool:
+        node = self._module.tree if function is None else function.node
+        if id(node) not in self._perhaps:
+            self._perhaps[id(node)] = any(map(_perhaps, ast.walk(node)))
+        return self._perhaps[id(node)]
+
+    @cached_property
+    def learns(self) -> bool:
+        return self._says(_OF_LEARNING, _LEARNS)
+
+    @cached_property
+    def complex_numbers(self) -> bool:
+        return self._says(_OF_COMPLEX, _COMPLEX) or _IMAGINARY.search(self._module.source.code) is not None
+
+
+_known: WeakKeyDictionary[ModuleAnalysis, _Module] = WeakKeyDictionary()
 
 
 def may_have_names(site: Site) -> bool:
     """The function, or what makes tensors in the module, names dimensions (PyTorch before 2.13)."""
-    if not _SAYS_NAMES.search(site.module.source.text):
-        return False
-    function = site.record.function.node if site.record.function is not None else site.module.tree
+    module = _Module.of(site.module)
     # Elsewhere files and columns have names too.
-    return any(map(_names, ast.walk(site.module.tree))) or any(map(_perhaps, ast.walk(function)))
+    return module.says_names and (module.names or module.perhaps(site.record.function))
 
 
 def _names(node: ast.AST) -> bool:
@@ -58,8 +112,8 @@ def may_be_complex_with_gradients(site: Site, found: Movement) -> bool:
     if dtype is not None and not dtype.startswith("complex"):
         return False
     made = [*found.value.origins, *([found.root] if found.root is not None else [])]
-    text = site.module.source.text
-    if _LEARNS.search(text) and (dtype is not None or _COMPLEX.search(text)):
+    module = _Module.of(site.module)
+    if module.learns and (dtype is not None or module.complex_numbers):
         return True
     given = [k.value for call in made for k in call.keywords if k.arg == "requires_grad"]
     learns = any(not (isinstance(v, ast.Constant) and v.value is False) for v in given)

@@ -44,12 +44,13 @@ class _PositionState(CodegenState):
 
     def add_token(self, value: str) -> None:
         super().add_token(value)
-        pieces = _NEWLINE.split(value)
-        if len(pieces) > 1:
-            self.line += len(pieces) - 1
-            self.column = len(pieces[-1])
-        else:
+        # Nearly all tokens stay on their line.
+        if "\n" not in value and "\r" not in value:
             self.column += len(value)
+            return
+        pieces = _NEWLINE.split(value)
+        self.line += len(pieces) - 1
+        self.column = len(pieces[-1])
 
     def add_indent_tokens(self) -> None:
         for token in self.indent_tokens:

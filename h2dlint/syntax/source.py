@@ -14,6 +14,7 @@ from itertools import accumulate, count
 from operator import add
 
 from h2dlint.model import Cells, Span
+from h2dlint.syntax.uncomment import blanked
 
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _LINE = re.compile(r"\r\n|\r|\n")
@@ -116,6 +117,11 @@ class SourceText:
     def cell_text(self, number: int) -> str:
         """What is in a cell of a notebook, by its number; a file that is none is all one."""
         return self.text
+
+    @cached_property
+    def code(self) -> str:
+        """The text with blanks in the place of comments, at the same offsets: what asks for words asks this one."""
+        return blanked(self.text)
 
     @cached_property
     def line_starts(self) -> list[int]:

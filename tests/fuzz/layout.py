@@ -20,7 +20,9 @@ from tests.fuzz.tokens import LAYOUT, Token, tokens_of
 
 _REMARKS = (
     "# plain", "#", "# é, 数 and 🎉", "#: (torch.tensor([1], device='cuda'))", "# )]}\"'", "#!shebang", "# \\",
-    "# type: list[int]", "#\tx.to(device)", "# x[[0, 1]]",
+    "# type: list[int]", "#\tx.to(device)", "# x[[0, 1]]", "# on a Stream of its own", "# torch.jit.script'ed",
+    "# then synchronize()", "# names= and rename()", "# requires_grad, complex64", "# set_default_device('cuda')",
+    "# with torch.device('cuda'):", "# getattr(x, name), globals()", "#nonlocal x",
 )  # fmt: skip
 _NAMES = ("été", "数据", "ﬁn", "𝓍𝓎", "ñ_1", "变量", "Ⅷa", "ªb", "Δ", "_ſ")  # noqa: RUF001
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import codecs
+from pathlib import Path
 from random import Random
 
 import pytest
 
 from h2dlint.engine.deep import deeply
+from h2dlint.engine.files import discover
 from h2dlint.engine.noqa import same_program
+from h2dlint.engine.runner import lint_files
+from h2dlint.engine.settings import Settings
 from h2dlint.model import Applicability
 from h2dlint.syntax.kept import keeps_comments
 from h2dlint.syntax.magics import mask_magics
@@ -221,3 +225,64 @@ def test_deeply_hands_back_what_is_returned_and_raised() -> None:
 )
 def test_same_program(before: str, after: str, same: bool) -> None:
     assert same_program(before, after) is same
+
+
+_INDEXED = (
+    "import torch, numpy as np\ndef f(x: torch.Tensor):\n    {}\n    return x[np.array([0, 1])]\n"
+    "def g(x):\n    return x.to('cuda')\n"
+)
+_MADE = "import torch\n{}\ndef f(xs: list[int]):\n    return torch.tensor(xs, device='cuda')\n"
+_ARRAY = "import torch, numpy as np\n{}\ndef f(a: np.ndarray):\n    return torch.from_numpy(a).to('cuda')\n"
+_FACTORY = "import torch\n{}\ndef f(n: int, device: torch.device):\n    return torch.zeros(n).to(device)\n"
+_BUFFER = (
+    "import torch\n{}\nclass A:\n    def __init__(self):\n        self.buf = torch.zeros(1024, pin_memory=True)\n"
+    "    def step(self, n):\n        self.buf.fill_(n)\n        return self.buf.to('cuda', non_blocking=True)\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        (_INDEXED, "device = None"),
+        (_MADE, "s = torch.cuda.Stream()"),
+        (_MADE, "torch.jit.script(g)"),
+        (_ARRAY, "p = q.requires_grad, torch.complex64"),
+        (_BUFFER, "torch.cuda.synchronize()"),
+        (_FACTORY, "torch.set_default_device('cuda')"),
+    ],
+)
+def test_what_a_comment_speaks_of_does_not_count(text: str, code: str) -> None:
+    """It did where the text of a function or a module is asked for words; as code the same words do count."""
+
+    def said(line: str) -> list[object]:
+        verdict = Subject(text.format(line).encode()).verdict
+        assert not verdict.errors
+        return [
+            (f.code, f.span, f.confidence, f.evidence, f.fix and (f.fix.applicability, f.fix.reasons))
+            for f in verdict.findings
+        ]
+
+    without = said("pass")
+    assert without
+    assert said(f"pass  # {code}") == without
+    assert said(f"pass  # it's: {code}") == without
+    assert said(code) != without
+
+
+def test_a_comment_is_no_call_by_a_name_put_together(tmp_path: Path) -> None:
+    """``globals()`` in a comment was why the calls that are seen were not taken for all of them."""
+    text = (
+        "import torch{}\ndef _g(xs):\n    return torch.tensor(xs, device='cuda')\n"
+        "def f():\n    return _g([1, 2])\n"
+    )
+    (tmp_path / "pyproject.toml").touch()
+
+    def reasons(remark: str) -> object:
+        path = tmp_path / "module.py"
+        path.write_text(text.format(remark), encoding="utf-8")
+        report = lint_files(discover([str(path)], Settings(), tmp_path), Settings())
+        (finding,) = report.findings
+        return finding.fix and finding.fix.reasons
+
+    assert reasons("  # globals()") == reasons("")
+    assert reasons("; globals()") != reasons("")
