@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from h2dlint.analysis.lookup import Lookup
 from h2dlint.analysis.reach import CallGraph
+from h2dlint.analysis.scan import File, scan
 from h2dlint.engine.graphs import Graphs
 from h2dlint.engine.ledger import Ledger
 from h2dlint.engine.materials import Materials
@@ -229,10 +232,12 @@ def test_an_edit_has_one_file_looked_at(tmp_path: Path, monkeypatch: pytest.Monk
     runs.graph()
     (root / "pkg/a.py").write_text((root / "pkg/a.py").read_text() + "def another():\n    forward()\n")
     looked: list[str] = []
-    from h2dlint.engine import modules
 
-    scan = modules.scan
-    monkeypatch.setattr(modules, "scan", lambda path, *rest: looked.append(path) or scan(path, *rest))
+    def noted(path: str, text: str, cold: bool) -> File:
+        looked.append(path)
+        return scan(path, text, cold)
+
+    monkeypatch.setattr("h2dlint.engine.modules.scan", noted)
     graphs = Graphs(tmp_path / "cache", "1", Ledger())
     graphs.scan = runs.known
     graphs.projects.project.calls(str(root), ())
@@ -248,8 +253,13 @@ def test_an_edit_that_names_nothing_of_the_project_leaves_the_graph(
     runs = Runs(root, tmp_path / "cache")
     runs.graph()
     made: list[object] = []
-    init = CallGraph.__init__
-    monkeypatch.setattr(CallGraph, "__init__", lambda self, *rest: made.append(self) or init(self, *rest))
+    lookup = Lookup.__init__
+
+    def noted(self: Lookup, *rest: Any) -> None:
+        made.append(self)
+        lookup(self, *rest)
+
+    monkeypatch.setattr(Lookup, "__init__", noted)
     for more in ("torch.ones()\n", "y = x.relu(2)\n_mine = 1\n", "_mine = 2\n", ""):
         (root / "pkg/a.py").write_text(text + more)
         graph = runs.graph()
