@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 
 from h2dlint.analysis import values as V
 from h2dlint.analysis.outline import FunctionInfo, child_blocks
@@ -139,20 +140,57 @@ def _number(node: ast.expr) -> int | float | None:
 
 
 def called_under_device(tree: ast.Module) -> frozenset[str]:
-    """Names of functions that are called under ``with torch.device(..)``: what they make may land there."""
+    """Names of functions that run under ``with torch.device(..)``, by the file: what they make may land there."""
     names: set[str] = set()
+    devices: set[str] | None = None
     for node in walk(tree):
         if not isinstance(node, (ast.With, ast.AsyncWith)):
             continue
-        if not any(_is_device(item.context_expr) for item in node.items):
+        for item in node.items:
+            bare = item.context_expr
+            if isinstance(bare, (ast.Name, ast.Attribute)):
+                devices = _named_devices(tree) if devices is None else devices
+                if _last(bare) in devices:
+                    break
+            elif _is_device(bare):
+                break
+        else:
             continue
-        for statement in node.body:
-            for call in walk(statement):
-                if isinstance(call, ast.Call):
-                    func = call.func
-                    names.add(func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", ""))
+        names.update(name for statement in node.body for name in _called(statement))
+    if not names:
+        return frozenset()
+    calls: dict[str, set[str]] = {}
+    for node in walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            calls.setdefault(node.name, set()).update(_called(node))
+    todo = [name for name in names if name in calls]
+    while todo:
+        fresh = {name for name in calls[todo.pop()] if name in calls} - names
+        names |= fresh
+        todo += fresh
     return frozenset(names)
 
 
+def _called(node: ast.AST) -> Iterator[str]:
+    return (_last(call.func) for call in walk(node) if isinstance(call, ast.Call))
+
+
+def _last(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+
+
+def _named_devices(tree: ast.Module) -> set[str]:
+    """Names of variables, parameters and attributes that are devices where they are bound or annotated."""
+    found = {"device", "dev"}
+    for node in walk(tree):
+        if isinstance(node, ast.Assign) and _is_device(node.value):
+            found.update(map(_last, node.targets))
+        elif isinstance(node, ast.AnnAssign) and _last(node.annotation) == "device":
+            found.add(_last(node.target))
+        elif isinstance(node, ast.arg) and node.annotation is not None and _last(node.annotation) == "device":
+            found.add(node.arg)
+    return found - {""}
+
+
 def _is_device(node: ast.expr) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "device"
+    return isinstance(node, ast.Call) and _last(node.func) == "device"

@@ -47,15 +47,16 @@ class Functions(Statements):
         sink: dict[str, Value] | None = None,
     ) -> Value:
         function.load()
+        # Under ``with torch.device(..)``, here or where it is called.
+        elsewhere = call is not None and call.default_device != V.CPU
+        moved = elsewhere or function.short in self.called_under_device
         frame = Frame(
             function,
             Env(),
             record=record,
             closure=closure,
             depth=depth,
-            default_devices=[
-                V.SOME_DEVICE if function.short in self.called_under_device else self.default_device
-            ],
+            default_devices=[V.SOME_DEVICE if moved else self.default_device],
             sink=sink,
             context=context,
             trace=trace,

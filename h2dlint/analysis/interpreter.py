@@ -38,7 +38,7 @@ _SETS_DEFAULT_DEVICE = re.compile(
 )
 """Somewhere in the module the default device is set for what comes after: a function may run under it."""
 
-_UNDER_DEVICE = re.compile(r"\bwith\b[^:]{0,400}?\.device\(")
+_UNDER_DEVICE = re.compile(r"\bwith\b(?:[^:]{0,400}?\bdevice\(|\s+\(?\s*[\w.]+\s*[:,)])")
 _GLOBAL = re.compile(r"global\b")
 _STARTS = re.compile(r"(?:^|[;:\f])[ \t\f]*$")
 """What may stand on a line in front of a statement."""
@@ -70,7 +70,7 @@ def bodies_that_count(text: str) -> Callable[[int, int], bool]:
         text: of the module.
     """
     offsets = list(_globals(text))
-    devices = "torch.device(" in text
+    devices = "device" in text
 
     def counts(start: int, end: int) -> bool:
         if any(start <= offset < end for offset in offsets):
@@ -109,7 +109,7 @@ class Interpreter(Classes):
         self.unsettled_globals = self._unsettled()
         self.called_under_device = (
             called_under_device(outline.tree)
-            if "torch.device(" in text and _UNDER_DEVICE.search(text)
+            if "device" in text and _UNDER_DEVICE.search(text)
             else frozenset()
         )
 
@@ -234,6 +234,7 @@ class Interpreter(Classes):
             function,
             bound and bound.cls,
             call.starred,
+            call.default_device,
             len(args),
             *keywords,
             *(signature(value) for value in given),

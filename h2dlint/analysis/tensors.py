@@ -185,6 +185,9 @@ def _constructed(qual: str, call: Call) -> Value:
             confidence = Confidence.MEDIUM
             if qual != "torch.tensor":
                 device = V.SOME_DEVICE
+        if qual != "torch.tensor" and data.kind != V.ANY and data.may(Kind.NDARRAY) and not data.distinct:
+            # It is the memory of the array, which may be that of a pinned tensor.
+            memory |= _array_memory(data)
     size = L.count(data)
     copies = qual == "torch.tensor" or data.only(V.PYSCALAR | Kind.SEQ | Kind.NPSCALAR) or data.distinct
     return Value(
