@@ -132,6 +132,19 @@ def _fill_reasons(value: Value, dtype: Value | None, may_be_empty: bool = False)
     return ["torch.full raises for a float beyond float32, where torch.tensor gives inf"]
 
 
+def scalar_fits(value: Value, dtype: Value | None) -> bool:
+    """``torch.scalar_tensor`` holds a value; one that does not fit overflows on the host, and raises on the device."""
+    name = _dtype_name(dtype) or "float32"
+    if value.confidence is not Confidence.HIGH:
+        return False
+    if value.const is not V.MISSING:
+        return _literal_fits(value.const, name)
+    if value.only(Kind.INT | Kind.BOOL):
+        # An integer has 64 bits.
+        return value.only(Kind.BOOL) or name in ("float32", "float64", "bfloat16")
+    return name == "float64" and value.only(Kind.FLOAT | Kind.INT | Kind.BOOL)
+
+
 def _literal_fits(constant: Any, dtype: str | None) -> bool:
     if isinstance(constant, bool):
         return True

@@ -10,7 +10,7 @@ from h2dlint.analysis import torch_facts as T
 from h2dlint.analysis import values as V
 from h2dlint.analysis.values import Kind, Value
 from h2dlint.model import Fix
-from h2dlint.rules.constants import Constant, constant_form
+from h2dlint.rules.constants import Constant, constant_form, scalar_fits
 from h2dlint.rules.ladder import bare, cst_of, edit_of, factory_call, left_out, pure, rename, same_order
 from h2dlint.rules.movers import KEEPS_STRIDES, Movement, callee_of, joined_factories
 from h2dlint.rules.pinned_moves import legacy_dtype
@@ -61,6 +61,11 @@ def _same_there(site: Site, call: ast.Call) -> bool:
     if callee == "torch.arange" and not all(site.value(a).only(Kind.INT) for a in bounds):
         # A float arange is computed in another order on the device.
         return False
+    if callee == "torch.scalar_tensor":
+        dtype = next((site.value(k.value) for k in call.keywords if k.arg == "dtype"), None)
+        given = [*call.args, *(k.value for k in call.keywords if k.arg == "s")]
+        if not given or not scalar_fits(site.value(given[0]), dtype):
+            return False
     return not any(
         isinstance(a, ast.Starred) or (site.value(a).may(Kind.TENSOR) and site.value(a).known)
         for a in call.args

@@ -1,7 +1,4 @@
-"""Functions that run under a default device: what they make may be there, and cannot be pinned.
-
-Found by drawn programs on a GPU (``python -m tests.gpu.differential --programs 20000 --seed 12``).
-"""
+"""Wrong fixes that drawn programs showed on a GPU and could not show elsewhere: ``tests.gpu.differential``, seeds 12, 13."""
 
 from __future__ import annotations
 
@@ -161,3 +158,28 @@ def test_an_array_that_numpy_made_is_not_pinned() -> None:
     )
     (finding,) = lint(source + "    return h.to('cuda')\n")
     assert finding.code == "HTD201" and finding.fix and finding.fix.applicability == Applicability.SAFE
+
+
+@pytest.mark.parametrize(
+    ("value", "on_device"),
+    {
+        "1e39, dtype=torch.float16": False,
+        "1e39": False,
+        "70000, dtype=torch.float16": False,
+        "300, dtype=torch.uint8": False,
+        "n, dtype=torch.float16": False,
+        "z": False,
+        "z, dtype=torch.float64": True,
+        "n": True,
+        "1.5, dtype=torch.float16": True,
+        "2.0": True,
+        "True, dtype=torch.uint8": True,
+        "s=2.0": True,
+    }.items(),
+)
+def test_a_scalar_that_does_not_fit_overflows_on_the_host_only(value: str, on_device: bool) -> None:
+    source = f"import torch\n\ndef f(n: int, z: float):\n    return torch.scalar_tensor({value}).to('cuda')\n"
+    (finding,) = lint(source)
+    assert finding.fix is not None
+    text = "".join(edit.content for edit in finding.fix.edits)
+    assert ("pin_memory" not in text) == on_device, text
