@@ -1,4 +1,4 @@
-"""Wrong fixes that drawn programs showed on a GPU and could not show elsewhere: ``tests.gpu.differential``, seeds 12, 13."""
+"""Wrong fixes that drawn programs showed on a GPU, and not elsewhere: ``tests.gpu.differential``, seeds 12 and 13."""
 
 from __future__ import annotations
 
