@@ -95,11 +95,11 @@ class File:
     hidden: frozenset[str] = frozenset()
 
     def digest(self) -> str:
-        """Equal for files of which the same is seen."""
+        """Equal for files of which the same is seen; it begins with ``mark(cold)``."""
         said: list[object] = [sorted(self.hidden), self.mentions]
         for function in self.functions.values():
             said += (function.mentions, function.looped, function.served)
-        return _digest([*self._defined(), *said])
+        return mark(self.cold) + _digest([*self._defined(), *said])
 
     def definitions(self) -> str:
         """Equal for files that define and import the same, whatever they mention."""
@@ -114,6 +114,11 @@ class File:
         for cls in self.classes.values():
             said += (cls.name, cls.bases, [(name, method.name) for name, method in cls.methods.items()])
         return said
+
+
+def mark(cold: bool) -> str:
+    """Where a digest begins: a file that is cold for one project may not be for another one around it."""
+    return "c" if cold else "w"
 
 
 def _digest(said: list[object]) -> str:

@@ -29,7 +29,7 @@ from h2dlint.engine.graphs import Graphs
 from h2dlint.engine.grounds import Grounds, Part, Verdict
 from h2dlint.engine.ledger import Ledger, Seen, Signature, digest, signature
 from h2dlint.engine.packing import pack, unpack
-from h2dlint.engine.places import Grouped, grouped, still_there
+from h2dlint.engine.places import Grouped, looked_for, still_there
 from h2dlint.engine.reading import read_regular
 from h2dlint.engine.results import FileResult
 from h2dlint.engine.rows import Rows
@@ -236,10 +236,7 @@ class Cache:
             shared.update(self._known.needs(location))
         for need in sorted(shared):
             number(self._paths[need])
-        places = {
-            kind: grouped(found, self._places[kind] if len(self._known) else None)
-            for kind, found in (("files", ledger.files), ("marks", ledger.marks))
-        }
+        places = looked_for(ledger, self._places if len(self._known) else {})
         for location in {str(verdict.file.location) for verdict in verdicts} | self._outdated(
             changed, different
         ):

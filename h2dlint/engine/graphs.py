@@ -141,8 +141,18 @@ class Graphs(Held):
 
     def _seen(self, root: str, paths: Sequence[str]) -> list[tuple[str, str | None]]:
         """What a cheap look at files sees now."""
+        from h2dlint.analysis.heat import cold_by_path
+        from h2dlint.analysis.reach import within
+        from h2dlint.analysis.scan import mark
+
         seen, look = self._ledger.scans, self.projects.look
-        return [(path, seen.get(path) or self.scan(path) or look(path, root)) for path in paths]
+        found: list[tuple[str, str | None]] = []
+        for path in paths:
+            # Another project, below or above, may have looked at it as one that is cold there.
+            begin = mark(cold_by_path(within(path, root)))
+            known = (told for told in (seen.get(path), self.scan(path)) if told and told.startswith(begin))
+            found.append((path, next(known, None) or look(path, root)))
+        return found
 
     def _path(self, kind: str, *what: object) -> Path:
         name = digest(repr((self._version, *what)).encode("utf-8", "surrogatepass"))
@@ -195,7 +205,10 @@ class Graphs(Held):
             from h2dlint.analysis.reach import CallGraph
             from h2dlint.engine.answers import Hidden, Verdicts
 
-            return CallGraph.remembered((Verdicts(paths, lines), Hidden(paths, hidden), frozenset(paths)))
+            found = CallGraph.remembered((Verdicts(paths, lines), Hidden(paths, hidden), frozenset(paths)))
+            # Nothing is looked for now, but verdicts rest on where this graph found modules.
+            self._ledger.graphs[str(kept)] = read["places"]
+            return found
         except (OSError, ValueError, LookupError, TypeError, RecursionError, AttributeError):
             return None
 

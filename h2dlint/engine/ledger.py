@@ -52,6 +52,7 @@ class Ledger:
         scans: what a cheap look at a file saw, as a digest.
         listings: what files there were below a folder, as a digest.
         visible: what other files see of one that was looked into, as a digest.
+        graphs: what call graphs of earlier runs rest on, as ``places`` has it, by the names of their files.
         before: the same, when ``mark`` was called.
     """
 
@@ -61,6 +62,7 @@ class Ledger:
     scans: dict[str, str] = field(default_factory=dict)
     listings: dict[str, str] = field(default_factory=dict)
     visible: dict[str, str] = field(default_factory=dict)
+    graphs: dict[str, dict[str, dict[str, dict[str, bool]]]] = field(default_factory=dict)
     before: Ledger | None = None
 
     def mark(self) -> None:
@@ -72,6 +74,7 @@ class Ledger:
             dict(self.scans),
             dict(self.listings),
             dict(self.visible),
+            dict(self.graphs),
         )
 
     def news(self) -> Ledger:
@@ -84,6 +87,7 @@ class Ledger:
             _news(self.scans, was.scans),
             _news(self.listings, was.listings),
             _news(self.visible, was.visible),
+            _news(self.graphs, was.graphs),
         )
 
     def read(self, path: str, real: str, sign: Signature | None, data: bytes | None) -> None:
@@ -114,6 +118,7 @@ class Ledger:
         self.marks.update(other.marks)
         self.scans.update(other.scans)
         self.visible.update(other.visible)
+        self.graphs.update(other.graphs)
         for root, listing in other.listings.items():
             if self.listings.setdefault(root, listing) != listing:
                 self.listings[root] = ""

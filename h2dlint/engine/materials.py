@@ -101,6 +101,7 @@ class Materials:
         except _DAMAGED:
             return None
         self._places = head["places"]
+        self._ledger.graphs[str(self._edges)] = self._places
         self._rows = {row[0]: row for row in rows if row[0] in valid}
         return Kept(valid, counts, numbers, vague)
 

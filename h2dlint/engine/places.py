@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from h2dlint.engine.ledger import Ledger
 
 Grouped = dict[str, dict[str, bool]]
 """Folder to name to whether there was such a file; a name with a slash behind it is one of which there is nothing."""
@@ -31,6 +35,23 @@ def grouped(found: Mapping[str, bool], before: Mapping[str, Mapping[str, bool]] 
         else:
             folders.setdefault(gap[0], {})[gap[1] + "/"] = False
     return folders
+
+
+def looked_for(ledger: Ledger, before: Mapping[str, Grouped] | None = None) -> dict[str, Grouped]:
+    """What a run looked for, and what the call graphs rest on that it took over, by folder: ``files`` and ``marks``.
+
+    Args:
+        ledger: of the run; what it took over was compared with what is there.
+        before: what an earlier run found, which this one adds to.
+    """
+    places: dict[str, Grouped] = {}
+    for kind, found in (("files", ledger.files), ("marks", ledger.marks)):
+        folders = places[kind] = grouped(found, (before or {}).get(kind))
+        for rests in ledger.graphs.values():
+            for folder, names in rests[kind].items():
+                if folders.get(folder) != names:
+                    folders[folder] = {**names, **folders.get(folder, {})}
+    return places
 
 
 def still_there(places: Mapping[str, Mapping[str, Mapping[str, bool]]]) -> bool:

@@ -26,7 +26,7 @@ from h2dlint.engine.grounds import Part
 from h2dlint.engine.ledger import Ledger, Seen, digest, signature
 from h2dlint.engine.listing import Folder, look, walked
 from h2dlint.engine.packing import pack, unpack
-from h2dlint.engine.places import Grouped, grouped, still_there
+from h2dlint.engine.places import Grouped, looked_for, still_there
 from h2dlint.engine.reading import read_regular
 from h2dlint.engine.results import FileResult, Report
 from h2dlint.engine.runner import MAX_BYTES, make_report
@@ -180,7 +180,7 @@ class WholeRun:
         again = set(part.fresh)
         results = {path: packed for path, packed in part.results.items() if path not in again}
         results.update({r.path: pack(r) for r in every if r.path in again and _says(r)})
-        new = {kind: grouped(found) for kind, found in (("files", ledger.files), ("marks", ledger.marks))}
+        new = looked_for(ledger)
         places = {kind: dict(kept["places"][kind]) for kind in new}
         for kind, outside in _outside(new, folders).items():
             for folder, names in outside.items():
