@@ -95,7 +95,13 @@ def test_where_there_is_no_deeper_stack_the_file_is_named(monkeypatch: pytest.Mo
         raise RecursionError("the system gives no deep stack")
 
     monkeypatch.setattr("h2dlint.engine.deep.deeply", refused)
-    kind, message = lint(HEAD.format("n" + "+n" * 600).encode())
+    # Tests of the command line raise it for the whole process.
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(1000)
+    try:
+        kind, message = lint(HEAD.format("n" + "+n" * 600).encode())
+    finally:
+        sys.setrecursionlimit(before)
     assert (kind, message) == (
         "too-large",
         f"nested too deeply to be analysed: over {DEEP} levels, more than fit on Python's stack",
