@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from h2dlint.engine.ledger import Ledger, digest
-from h2dlint.engine.places import still_there
+from h2dlint.engine.places import looked_for, still_there
 from h2dlint.engine.storing import read_sections, write_sections
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ class Graphs(Held):
         self._were: Mapping[str, str] = {}
         self._same: dict[str, bool] = {}
         self._looks: dict[str, str] = {}
+        self._now: dict[str, list[tuple[str, str | None]]] = {}
         self._made_of: dict[str, Materials] = {}
         self.scan: Callable[[str], str | None] = lambda path: None
         """What a cheap look at a file sees, where that is known without looking."""
@@ -136,7 +137,8 @@ class Graphs(Held):
             listing = digest(repr(paths).encode("utf-8", "surrogatepass"))
             if self._ledger.listings.setdefault(root, listing) != listing:
                 return ""
-            self._looks[root] = digest(repr(self._seen(root, paths)).encode("utf-8", "surrogatepass"))
+            seen = self._now[root] = self._seen(root, paths)
+            self._looks[root] = digest(repr(seen).encode("utf-8", "surrogatepass"))
         return self._looks[root]
 
     def _seen(self, root: str, paths: Sequence[str]) -> list[tuple[str, str | None]]:
@@ -192,11 +194,8 @@ class Graphs(Held):
                 return None
             paths: list[str] = read["paths"]
             if read["looks"] != now:
-                looks = self._seen(root, paths)
-                if digest(repr(looks).encode("utf-8", "surrogatepass")) != now:
-                    # Files have come or gone.
-                    return None
                 look = partial(self.projects.scan, root=root)
+                looks = self._now.get(root, [])
                 unmoved = self._materials(root).unmoved(read["made"], looks, look, hidden, read["edited"])
                 if unmoved is None:
                     return None
@@ -225,7 +224,7 @@ class Graphs(Held):
         from h2dlint.engine.answers import Hidden, Verdicts
 
         materials = self._materials(root)
-        places = materials.places
+        places = looked_for(self._ledger)
         materials.keep(files, graph, places, looks)
         told = {"looks": looks, "made": looks, "edited": [], "places": places, "paths": paths}
         sections = Verdicts.packed(verdicts, paths), Hidden.packed(hidden, paths)

@@ -18,7 +18,7 @@ from h2dlint.analysis.scan import File
 from h2dlint.engine.answers import Hidden
 from h2dlint.engine.essence import Row, essence, names, renewed, shared
 from h2dlint.engine.ledger import Ledger
-from h2dlint.engine.places import Grouped, grouped, still_there
+from h2dlint.engine.places import Grouped, still_there
 from h2dlint.engine.scans import packed, unpacked, unzipped
 from h2dlint.engine.storing import read_sections, write_sections
 
@@ -44,7 +44,6 @@ class Materials:
         self._edges = edges
         self._ledger = ledger
         self._known = known
-        self._places: dict[str, Grouped] = {}
         self._rows: dict[str, Row] = {}
 
     def seen(self) -> dict[str, File]:
@@ -100,16 +99,9 @@ class Materials:
                 return None
         except _DAMAGED:
             return None
-        self._places = head["places"]
-        self._ledger.graphs[str(self._edges)] = self._places
+        self._ledger.graphs[str(self._edges)] = head["places"]
         self._rows = {row[0]: row for row in rows if row[0] in valid}
         return Kept(valid, counts, numbers, vague)
-
-    @property
-    def places(self) -> dict[str, Grouped]:
-        """What was looked for on disk, now and for what is kept."""
-        found = {"files": self._ledger.files, "marks": self._ledger.marks}
-        return {kind: grouped(here, self._places.get(kind)) for kind, here in found.items()}
 
     def keep(self, files: Sequence[File], graph: CallGraph, places: Mapping[str, Grouped], made: str) -> None:
         """Keep what functions call.
