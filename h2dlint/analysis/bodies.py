@@ -1,4 +1,4 @@
-"""The bodies of functions of modules that are only looked into: dropped, and parsed again when one is run.
+"""The heads and bodies of functions of modules that are only looked into: parsed when one is called.
 
 Of most functions of a project nothing is ever asked, and syntax trees take thirty times the memory of their text.
 What is parsed again is the same text, so whatever is worked out of it is the same.
@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import ast
 from collections import deque
+from contextlib import suppress
 
 from h2dlint.analysis.outline import FunctionInfo, FunctionNode, Outline, outline_function
+from h2dlint.analysis.skeleton import head, is_cut
 from h2dlint.syntax.source import SourceText
 
-MAX_LINES = 12_000
-"""Lines of the bodies that are kept: some ten times what one file asks for."""
+MAX_LINES = 6_000
+"""Lines of the bodies that are kept: some five times what one file asks for."""
+_NONE = ast.arguments(
+    posonlyargs=[], args=[], vararg=None, kwonlyargs=[], kw_defaults=[], kwarg=None, defaults=[]
+)
+"""In place of parameters that were left out."""
 
 
 class Recent:
@@ -48,6 +54,11 @@ class Bodies:
         self._outline = outline
         self._recent = recent if recent is not None else Recent()
         outline.functions = [function for function in outline.functions if function.parent is None]
+        for function in outline.functions:
+            if is_cut(function.node):
+                function.heads = self
+                # Most are never asked for, and what stands for them is as large as they are.
+                function.node.args = _NONE
         self._drop_all()
 
     def _drop_all(self) -> None:
@@ -69,7 +80,9 @@ class Bodies:
     def load(self, function: FunctionInfo) -> None:
         """Give a function its body back."""
         try:
-            function.node.body = self._parse(function.node).body
+            found = self._parse(function.node)
+            function.node.body = found.body
+            self._give_head(function, found)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             # It is not Python, which the tree without bodies did not show: it may do and give anything.
             function.node.body = ast.parse("return unknown_").body
@@ -80,23 +93,44 @@ class Bodies:
             # What defines functions and classes stays: parsed again, it would define others.
             self._recent.add(function, self)
 
+    def load_head(self, function: FunctionInfo) -> None:
+        """Give a function its parameters and the annotation of its result, which stay."""
+        node = function.node
+        text = self.text(node)
+        start = 0
+        for _ in range(node.lineno - _first_line(node)):
+            start = text.index("\n", start) + 1
+        bare = head(text, start, text[start : start + node.col_offset])
+        try:
+            self._give_head(function, self._parse(node, bare))
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            # As for a body that is not Python.
+            function.heads = None
+
+    def _give_head(self, function: FunctionInfo, found: FunctionNode) -> None:
+        if function.heads is not None:
+            # Results are kept by the identity of these nodes.
+            function.node.args, function.node.returns = found.args, found.returns
+            function.heads = None
+
     def drop(self, function: FunctionInfo) -> None:
         """Take the body of a function away again; whoever runs it at the moment has hold of it."""
         function.node.body = []
         function.bodies = self
 
-    def _parse(self, node: FunctionNode) -> FunctionNode:
-        text = self.text(node)
-        # Put on its own line, so that the lines of its nodes are right.
-        above = "\n" * (_first_line(node) - 1)
-        if text[:1].isspace():
-            above = above[:-1] + "if 1:\n"
-        try:
-            tree = ast.parse(above + text)
-        except SyntaxError:
-            # A line of it continues with less indentation than CPython takes at the start of a text.
-            tree = ast.parse(self._source.text)
-        return _at(tree, node)
+    def _parse(self, node: FunctionNode, bare: str | None = None) -> FunctionNode:
+        """Parse a function again, or first the text ``bare`` of its head."""
+        for text in (bare, self.text(node)):
+            if text is None:
+                continue
+            # Put on its own line, so that the lines of its nodes are right.
+            above = "\n" * (_first_line(node) - 1)
+            if text[:1].isspace():
+                above = above[:-1] + "if 1:\n"
+            with suppress(SyntaxError):
+                return _at(ast.parse(above + text), node)
+        # A line of it continues with less indentation than CPython takes at the start of a text.
+        return _at(ast.parse(self._source.text), node)
 
     def text(self, node: FunctionNode) -> str:
         """The text of a function, whole lines."""

@@ -114,7 +114,7 @@ class Functions(Statements):
     def _bind_parameters(
         self, function: FunctionInfo, call: tensors.Call | None, bound: Value | None, frame: Frame
     ) -> None:
-        arguments = function.node.args
+        arguments = function.parameters
         names = [*arguments.posonlyargs, *arguments.args]
         defaults: list[ast.expr | None] = [None] * (len(names) - len(arguments.defaults))
         defaults += arguments.defaults

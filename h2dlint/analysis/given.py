@@ -55,7 +55,7 @@ def refined(value: Value, given: Given | None) -> Value:
 
 def parameters(function: FunctionInfo) -> Iterator[tuple[int | None, tuple[ast.arg, ast.expr | None]]]:
     """Parameters with their defaults, and the positions at which calls give them."""
-    arguments = function.node.args
+    arguments = function.parameters
     names = [*arguments.posonlyargs, *arguments.args]
     defaults: list[ast.expr | None] = [None] * (len(names) - len(arguments.defaults))
     defaults += arguments.defaults

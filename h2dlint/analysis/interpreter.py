@@ -271,12 +271,13 @@ class Interpreter(Classes):
 
     def _declared(self, function: FunctionInfo) -> Value | None:
         """What a function says that it returns."""
-        if function.node.returns is None:
+        returns = function.returns
+        if returns is None:
             return None
         if function not in self._declarations:
-            value = self.annotation(function.node.returns, self._outer())
+            value = self.annotation(returns, self._outer())
             if value is not None:
-                value = value.because(f"{function.short}() -> {self._unparsed(function.node.returns)}")
+                value = value.because(f"{function.short}() -> {self._unparsed(returns)}")
             self._declarations[function] = value
         return self._declarations[function]
 

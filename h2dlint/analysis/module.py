@@ -114,6 +114,7 @@ class ModuleAnalysis:
         """Let go of everything at once: what is left in circles waits for the garbage collector, with its tree."""
         self.interpreter.release()
         self.outline.release()
+        self.__dict__.clear()
 
     def value(self, node: ast.expr | None) -> Value:
         """What is known of an expression at the place where it stands."""

@@ -36,6 +36,8 @@ class FunctionInfo:
     """The interpreter of the module that defines it."""
     bodies: Bodies | None = None
     """Where its body is, if it was dropped."""
+    heads: Bodies | None = None
+    """Where its parameters and the annotation of its result are, if they were left out."""
     _gives: bool | None = None
     _stub: bool | None = None
     _lines: tuple[int, int] | None = None
@@ -44,6 +46,19 @@ class FunctionInfo:
     @property
     def short(self) -> str:
         return self.node.name
+
+    @property
+    def parameters(self) -> ast.arguments:
+        if self.heads is not None:
+            self.heads.load_head(self)
+        return self.node.args
+
+    @property
+    def returns(self) -> ast.expr | None:
+        """The annotation of what it returns."""
+        if self.heads is not None:
+            self.heads.load_head(self)
+        return self.node.returns
 
     @property
     def lines(self) -> tuple[int, int]:

@@ -1,7 +1,7 @@
-"""The text of a module without the bodies of its functions, for those of which only names and signatures are asked.
+"""The text of a module without the parameters and bodies of its functions, of most of which only names are asked.
 
-Most of what ``ast.parse`` makes is for bodies that nobody asks for: those of modules that are only looked into are
-parsed one by one when they are run (``bodies.py``). Bodies are found by indentation, without a tokenizer. What could
+Most of what ``ast.parse`` makes is for functions that nobody asks for: those of modules that are only looked into are
+parsed one by one when they are called (``bodies.py``). Bodies are found by indentation, without a tokenizer. What could
 mislead that (a string over several lines, a line continued by a backslash) is noticed, and the whole text is parsed
 then, as it is where the rest does not parse: a bracket or a string that is cut leaves its other half.
 """
@@ -15,6 +15,8 @@ from functools import lru_cache
 
 _OPENER = re.compile(r"^(?:([ \t]*)(?:async[ \t]+)?def[ \t]|[^\W\d]\w*)", re.MULTILINE)
 """A function, or a statement at the left margin."""
+_PARAMETERS = re.compile(r"[ \t]*[^\W\d]\w*[ \t]*(?=\()")
+"""The name of a function, up to its parameters."""
 _COLON = re.compile(r":[ \t]*(?:#.*)?$")
 _BRACKETS = (("(", ")"), ("[", "]"), ("{", "}"))
 _TRIPLE = ('"""', "'''")
@@ -25,9 +27,9 @@ _LINES = 80
 
 
 def parse_skeleton(text: str, keep: Callable[[int, int], bool] | None = None) -> ast.Module:
-    """The syntax tree of a module, in which the bodies of functions may be missing.
+    """The syntax tree of a module, in which the parameters and bodies of functions may be missing.
 
-    Of a function whose body is missing everything else is as in the whole tree, with its positions and its last line.
+    Of such a function the decorators, the name, its place and its last line are as in the whole tree.
     Only functions at the left margin are cut, and those in classes there: what stands under a condition is whole.
 
     Args:
@@ -47,7 +49,7 @@ def parse_skeleton(text: str, keep: Callable[[int, int], bool] | None = None) ->
 
 
 def skeleton(text: str, keep: Callable[[int, int], bool] | None = None) -> str | None:
-    """The text with a number on the last line of each body, and no more; ``None`` where that is not safe."""
+    """The text with functions that take nothing and hold a number; ``None`` where that is not safe."""
     if any(character in text for character in _ODD) or _misleading(text):
         return None
     parts: list[str] = []
@@ -78,10 +80,35 @@ def skeleton(text: str, keep: Callable[[int, int], bool] | None = None) -> str |
         first, last = cut
         if _odd(text, seen, first) or _odd(text, first, last):
             return None
-        parts += (text[done:first], "\n" * text.count("\n", first, last), indent or "", " 0")
+        named = _PARAMETERS.match(text, match.end())
+        if named is None:
+            parts += (text[done:first], "\n" * text.count("\n", first, last), indent or "", " 0")
+        else:
+            lines = "\n" * text.count("\n", named.end(), last)
+            parts += (text[done : named.end()], "():", lines, indent or "", " 0")
         done = seen = last
     parts.append(text[done:])
     return "".join(parts)
+
+
+def is_cut(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """A function of a skeleton may be without its parameters."""
+    given = node.args
+    return not (
+        given.args or given.kwonlyargs or given.posonlyargs or given.vararg or given.kwarg or node.returns
+    )
+
+
+def head(text: str, start: int, indent: str) -> str | None:
+    """The text of a function with a number for a body; ``None`` where its head is not found.
+
+    Args:
+        text: of the function, with its decorators.
+        start: of the line with its ``def``.
+        indent: of that line.
+    """
+    found = _body(text, start, indent)
+    return None if found is None else f"{text[: found[0]]}{indent} 0\n"
 
 
 def _misleading(text: str) -> bool:

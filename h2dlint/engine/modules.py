@@ -69,6 +69,9 @@ class Snapshot:
         self._kept.setdefault(os.path.realpath(path), _text_of(data))
 
 
+_NOTHING: frozenset[str] = frozenset()
+
+
 class ModuleFinder:
     """Modules on disk, as seen from the files that import them.
 
@@ -83,6 +86,7 @@ class ModuleFinder:
         self._ledger = ledger
         self._found: dict[tuple[str, str], str | None] = {}
         self._files: dict[str, bool] = {}
+        self._names: dict[str, frozenset[str] | None] = {}
         self._tops: dict[str, str | None] = {}
 
     def find(self, importer: str, name: str) -> str | None:
@@ -167,11 +171,26 @@ class ModuleFinder:
     def _isfile(self, path: str) -> bool:
         found = self._files.get(path)
         if found is None:
-            # The same folders are looked into for every module that is imported.
-            found = self._files[path] = os.path.isfile(path)
+            folder, _, name = path.rpartition(os.sep)
+            names = self._names_in(folder)
+            found = (names is None or name in names) and os.path.isfile(path)
             if self._ledger is not None:
                 self._ledger.files[path] = found
+            if found:
+                # Of what is not there, which is most of it, no path is kept.
+                self._files[path] = found
         return found
+
+    def _names_in(self, folder: str) -> frozenset[str] | None:
+        """What a folder holds: the same ones are looked into for every import; ``None`` where that is not told."""
+        if folder not in self._names:
+            try:
+                self._names[folder] = frozenset(os.listdir(folder or os.sep))
+            except (FileNotFoundError, NotADirectoryError):
+                self._names[folder] = _NOTHING
+            except (OSError, ValueError):
+                self._names[folder] = None
+        return self._names[folder]
 
     def _exists(self, path: str) -> bool:
         found = os.path.exists(path)

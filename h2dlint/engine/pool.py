@@ -5,8 +5,9 @@ worked out before the fork is shared. Where a fork is not to be had (other threa
 work is done by the process itself, and so is what a worker that died leaves behind. Which process did what changes no
 verdict: what is learnt of other modules does not depend on who asked.
 
-A worker that has grown large hands over to a fresh one, which starts from what was there before the fork. It is not the
-process that asked which makes those, as that may have a thread by then, but one that does nothing else.
+A worker that has grown large hands over to a fresh one, which starts from what was there before the fork and goes on
+where the work was left. It is not the process that asked which makes those, as that may have a thread by then, but one
+that does nothing else.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ Notes = TypeVar("Notes")
 
 LEAST_BYTES = 1_500_000
 """Of source text; below that a second process costs more than it saves."""
-LARGE = 160 * 1024 * 1024
+LARGE = 210 * 1024 * 1024
 """Bytes in memory from which on a worker hands over."""
 ROOM = 100 * 1024 * 1024
 """Bytes that each one may add in any case."""
@@ -97,14 +98,13 @@ def run(
     results: dict[int, list[Result]] = {}
     notes: list[Notes] = []
     for number, found in _shared(items, todo, work, min(workers, len(todo)), finish, take or notes.append):
-        results[number] = found
+        results.setdefault(number, []).extend(found)
         done(len(found))
     for number, piece in enumerate(todo):
-        if number not in results:
-            results[number] = []
-            for index in piece:
-                results[number].append(work(items[index]))
-                done(1)
+        known = results.setdefault(number, [])
+        for index in piece[len(known) :]:
+            known.append(work(items[index]))
+            done(1)
     if take is None:
         notes.append(finish())
     return [result for number in range(len(todo)) for result in results[number]], notes
@@ -118,7 +118,7 @@ def _shared(
     finish: Callable[[], Notes],
     take: Callable[[Notes], object],
 ) -> Iterator[tuple[int, list[Result]]]:
-    """Pieces with their results as they come in; those of a worker that dies never do."""
+    """Pieces with their results as they come in, some in parts; those of a worker that dies never do."""
     from multiprocessing.connection import wait
 
     waiting = list(range(len(todo)))
@@ -137,6 +137,7 @@ def _shared(
         for link in list(crew):
             _hand_out(link, waiting, ends[link] % 2)
         busy = set(crew)
+        known = [0] * len(todo)
         while busy:
             for link in [one for one in crew if one in wait(list(busy))]:
                 try:
@@ -151,7 +152,11 @@ def _shared(
                     take(found)
                     busy.discard(link)
                     continue
-                _hand_out(link, waiting, ends[link] % 2)
+                known[number] += len(found)
+                if known[number] < len(todo[number]):
+                    _send(link, (number, known[number]))
+                else:
+                    _hand_out(link, waiting, ends[link] % 2)
                 yield number, found
     finally:
         gc.unfreeze()
@@ -163,12 +168,16 @@ def _shared(
 def _hand_out(link: Connection, waiting: list[int], from_end: int) -> None:
     """Give a worker its next piece; workers begin at both ends, so that each stays among neighbours."""
     place = -1 if from_end else 0
-    try:
-        link.send(waiting[place] if waiting else None)
-    except OSError:
-        return
-    if waiting:
+    if _send(link, (waiting[place], 0) if waiting else None) and waiting:
         waiting.pop(place)
+
+
+def _send(link: Connection, message: object) -> bool:
+    try:
+        link.send(message)
+    except OSError:
+        return False
+    return True
 
 
 def _start(
@@ -237,18 +246,24 @@ def _serve(
 ) -> int:
     limit = max(LARGE, in_memory() + ROOM)
     while True:
-        number = link.recv()
-        if number is None:
+        message = link.recv()
+        if message is None:
             link.send((None, finish()))
             return 0
-        found = [work(items[index]) for index in todo[number]]
-        if in_memory() < limit:
-            link.send((number, found))
-            continue
-        # What comes next is read by the one that takes over.
-        link.send((HANDED_OVER, finish()))
+        number, start = message
+        found: list[Result] = []
+        large = False
+        for index in todo[number][start:]:
+            found.append(work(items[index]))
+            large = in_memory() >= limit
+            if large:
+                break
+        if large:
+            link.send((HANDED_OVER, finish()))
         link.send((number, found))
-        return _AGAIN
+        if large:
+            # What comes next, be it the rest of this piece, is read by the one that takes over.
+            return _AGAIN
 
 
 def in_memory() -> int:

@@ -59,6 +59,10 @@ class Place:
         """How the project writes its copies."""
         return Style(self)
 
+    def release(self) -> None:
+        """Let go of the module at once, which the style leads back to."""
+        self.__dict__.clear()
+
     @property
     def snippet(self) -> Snippet | None:
         """The parsed statement; ``None`` where LibCST does not understand it."""

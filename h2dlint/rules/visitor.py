@@ -143,11 +143,13 @@ def check(
             for rule in interested(record):
                 site = Site(module, record, path, options, snippets.find)
                 findings.extend(snippets.told(record, rule.check(site)))
+                site.release()
         watching = [rule for rule in rules if rule.subscripts]
         for subscript in module.subscripts() if watching else ():
             for rule in watching:
                 part = SubscriptSite(module, subscript, path, options, snippets.find)
                 findings.extend(snippets.told(subscript, rule.check_subscript(part)))
+                part.release()
         findings.sort(key=lambda finding: finding.sort_key)
         return annotate(module, findings)
     finally:

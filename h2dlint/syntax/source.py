@@ -7,10 +7,11 @@ import codecs
 import io
 import re
 import tokenize
+from array import array
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
-from itertools import accumulate, count
+from itertools import accumulate, chain, count
 from operator import add
 
 from h2dlint.model import Cells, Span
@@ -93,15 +94,20 @@ class SourceText:
             done = end
         return self.to_bytes("".join(parts) + self.text[done:])
 
-    @cached_property
+    @property
     def uniform(self) -> SourceText:
         r"""The same text with a line end that is a lone ``\r`` as ``\n``, at the same offsets.
 
         Hardly any file has such a line end, and what reads code need not know of it. An edit made of this text is right
         for the other: newlines in its content become those of the file.
         """
+        # A text that held itself would stay until garbage is collected.
+        return self._lone or self
+
+    @cached_property
+    def _lone(self) -> SourceText | None:
         if type(self) is not SourceText or "\r" not in self.text or not _LONE.search(self.text):
-            return self
+            return None
         return SourceText(_LONE.sub("\n", self.text), self.encoding, self.bom)
 
     @property
@@ -124,14 +130,15 @@ class SourceText:
         return blanked(self.text)
 
     @cached_property
-    def line_starts(self) -> list[int]:
+    def line_starts(self) -> Sequence[int]:
         """Offset of the first character of each line, in code points."""
+        # An array, because many texts are kept for a while.
         if "\r" in self.text:
-            return [0, *(match.end() for match in _LINE.finditer(self.text))]
+            return array("I", chain((0,), (match.end() for match in _LINE.finditer(self.text))))
         lengths = map(len, self.text.split("\n"))
-        starts = [0, *map(add, accumulate(lengths), count(1))]
+        starts = array("I", chain((0,), map(add, accumulate(lengths), count(1))))
         # Behind the end of the text no line starts.
-        del starts[-1]
+        starts.pop()
         return starts
 
     @cached_property

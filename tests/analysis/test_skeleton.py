@@ -1,4 +1,4 @@
-"""Trees without bodies: everything but the bodies is as in the whole tree."""
+"""Trees without heads and bodies of functions: the rest is as in the whole tree, and so is what is parsed again."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from h2dlint.analysis.bodies import Bodies
 from h2dlint.analysis.interpreter import bodies_that_count
-from h2dlint.analysis.skeleton import parse_skeleton, skeleton
+from h2dlint.analysis.outline import outline
+from h2dlint.analysis.skeleton import is_cut, parse_skeleton, skeleton
 from h2dlint.engine.files import SourceFile
 from h2dlint.engine.runner import lint_files
 from h2dlint.engine.settings import Settings
 from h2dlint.model import Confidence
+from h2dlint.syntax.source import SourceText
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -38,14 +41,38 @@ def without_ends(tree: ast.Module) -> str:
 
 
 def compare(text: str) -> int:
-    """Whether the skeleton is the whole tree but for bodies; the number of those that are missing."""
+    """Whether the skeleton is the whole tree but for functions; the number of those of which something is missing."""
     whole, bare = ast.parse(text), parse_skeleton(text)
+    again(text, whole)
     cut = missing(bare)
     for node in list(ast.walk(whole)):
         if isinstance(node, FUNCTIONS) and (node.lineno, node.col_offset) in cut:
-            node.body = cut[node.lineno, node.col_offset].body
+            found = cut[node.lineno, node.col_offset]
+            node.body = found.body
+            if is_cut(found):
+                node.args, node.returns = found.args, found.returns
     assert without_ends(whole) == without_ends(bare)
     return len(cut)
+
+
+def again(text: str, whole: ast.Module) -> None:
+    """Whether what was left out is as in the whole tree when it is parsed again, the head alone or with the body."""
+    known = {(node.lineno, node.col_offset): node for node in ast.walk(whole) if isinstance(node, FUNCTIONS)}
+    for first in ("head", "body"):
+        found = outline(parse_skeleton(text))
+        Bodies(SourceText(text), found)
+        for function in list(found.functions):
+            wanted = known[function.node.lineno, function.node.col_offset]
+            if first == "body":
+                function.load()
+                assert function.heads is None
+                assert list(map(dump, function.node.body)) == list(map(dump, wanted.body))
+            assert dump(function.parameters) == dump(wanted.args)
+            assert (function.returns and dump(function.returns)) == (wanted.returns and dump(wanted.returns))
+
+
+def dump(node: ast.AST) -> str:
+    return ast.dump(node, include_attributes=True)
 
 
 @pytest.mark.parametrize("folder", ["h2dlint", "tests", "fixtures"])
@@ -66,6 +93,11 @@ def test_skeletons_of_this_repository(folder: str) -> None:
         ("def f():  # why\n    return 1\n    # not of it\n\n# nor this\nx = 1\n", 1),
         ("def f(\n    a: int = (1),\n    b='x:',\n) -> dict[str, int]:\n    return a\ny = 2\n", 1),
         ("class A:\n    x = 1\n    async def f(self):\n        def g():\n            return 2\n        return g\n", 1),
+        ("@a\n@b(\n  1)\nasync def f(x: int = 1, *y, z: 'q', **k) -> (\n    None\n):\n    return x\n", 1),
+        ("class A:\n    @wrap\n    def f(self, a: 'B' = (1, 2)): # (\n        return a\n", 0),
+        ("class A:\n    @wrap\n    def f(self, a: 'B' = (1, 2)): # ()\n        return a\n    x: int\n", 1),
+        ("def f (a=lambda: 1, b={1:\n 2}):\n    return a\n", 1),
+        ("def é(ü: 'ö', *, x=1) -> 'ä': \n    return ü\n", 1),
         ("if x:\n    def f():\n        y = 1\n", 0),
         ('"""Doc.\n\ndef f():\n    not code\n"""\ndef g():\n    return 1\n', 1),
         ('def f():\n    x = """\nclass A:\n    """\n    return x\n', 0),
@@ -94,6 +126,7 @@ STATEMENTS = (
 )  # fmt: skip
 HEADS = (
     "def f():", "def f(a,\n        b):", "async def g(x='):'):", "class A:", "class B(A):", "if x:", "@wrap\ndef w():",
+    "def f(x: int = 1, *, y: 'a' = 2) -> list[int]:", "def f(a=lambda: 1, b={1:\n 2}) -> (\nint):",
     "def f(x={\n    1: 2,\n}):  # so", "for x in y:", "with a as b:", "class C(\n    A,\n):", "while x: # '",
     "def f(a  # (\n):",
 )  # fmt: skip
@@ -133,6 +166,12 @@ def test_whatever_the_statements_are(blocks: list[list[tuple[int, str]]], step: 
 
 def test_blank_where_a_body_was() -> None:
     assert skeleton("def f():\n    a = 1\n\n    return a\n\nx = f()\n") == "def f():\n\n\n 0\n\nx = f()\n"
+
+
+def test_blank_where_parameters_were() -> None:
+    text = "@wrap\ndef f(\n    a: int,\n    b=g(1),\n) -> dict[str, int]:\n    return a\n"
+    assert skeleton(text) == "@wrap\ndef f():\n\n\n\n 0\n"
+    assert skeleton("def f[T](a: T) -> T:\n    return a\n") == "def f[T](a: T) -> T:\n 0\n"
 
 
 @pytest.mark.parametrize(

@@ -113,12 +113,23 @@ def done(more):
     # As a progress bar does.
     threading.Thread(target=seen.append, args=(more,)).start()
 
-found, notes = pool.run(list(range(40)), [1] * 40, work, 2, done, os.getpid)
+# The sizes make few pieces of several items.
+found, notes = pool.run(list(range(40)), [0, 0, 0, 1] * 10, work, 2, done, os.getpid)
 assert [item for item, _ in found] == list(range(40)), found
 made = {process for _, process in found}
-# Each piece was done by a worker of its own, and all of them have told what they noted.
-assert len(made) > 10 and parent not in made, made
+# Each item was done by a worker of its own, and all of them have told what they noted.
+assert len(made) == 40 and parent not in made, made
 assert made <= set(notes), (made, notes)
+
+def dies(item):
+    if item == 22 and os.getpid() != parent:
+        os._exit(3)
+    return work(item)
+
+# One that dies in the midst of a piece of which a part is done.
+found, _ = pool.run(list(range(40)), [0, 0, 0, 1] * 10, dies, 2, done, int)
+assert [item for item, _ in found] == list(range(40)), found
+assert (22, parent) in found, found
 print("done", len(notes))
 """
 
