@@ -178,7 +178,9 @@ class Batch:
                 done.append(work(file))
                 self._tell(1)
             return done
-        import h2dlint.rules.visitor  # noqa: F401  (once, and not by each worker)
+        # Once, and not by each worker.
+        import h2dlint.rules.flagging
+        import h2dlint.rules.visitor  # noqa: F401
 
         tops = [
             (self._top(file), (file.settings or self._settings).options.entry_points)
