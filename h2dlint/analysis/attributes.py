@@ -34,7 +34,7 @@ def keep_last(sink: dict[str, Value], exits: list[Env]) -> None:
             sink[name] = last
 
 
-_ASSIGNS = re.compile(r"\bself\s*\.\s*\w+\s*(?:[^\s\w]*=(?!=)|[,:)\]\\#]|in\b)")
+_ASSIGNS = re.compile(r"self(?<!\wself)\s*\.\s*\w+\s*(?:[^\s\w]*=(?!=)|[,:)\]\\#]|in\b)")
 """What an assignment to an attribute of ``self`` looks like, and more."""
 
 

@@ -13,7 +13,8 @@ from h2dlint.syntax.trees import walk
 if TYPE_CHECKING:
     from h2dlint.analysis.bodies import Bodies
 
-_GIVES = re.compile(r"\b(?:return|yield)\b")
+# A word that stands first is found many times as fast as one with a boundary in front of it, or a choice of two.
+_GIVES = (re.compile(r"return(?<!\wreturn)\b"), re.compile(r"yield(?<!\wyield)\b"))
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -94,7 +95,7 @@ class FunctionInfo:
         """It may return something other than ``None``, or is a generator."""
         if self._gives is None:
             self._gives = False
-            if self.mentions(_GIVES):
+            if any(map(self.mentions, _GIVES)):
                 self.load()
                 self._gives = any(
                     (isinstance(node, ast.Return) and node.value is not None)

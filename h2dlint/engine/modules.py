@@ -13,6 +13,7 @@ from h2dlint.analysis.reach import within
 from h2dlint.analysis.scan import File, scan
 from h2dlint.engine.ledger import Ledger, digest, signature
 from h2dlint.engine.listing import MARKS, sources
+from h2dlint.engine.places import names_in
 from h2dlint.engine.reading import read_regular
 from h2dlint.engine.visible import visible_of, without_comments
 from h2dlint.syntax.limits import too_many_marks
@@ -67,9 +68,6 @@ class Snapshot:
     def keep(self, path: str, data: bytes) -> None:
         """What is in a file that is about to be written: whoever asks for it later sees this."""
         self._kept.setdefault(os.path.realpath(path), _text_of(data))
-
-
-_NOTHING: frozenset[str] = frozenset()
 
 
 class ModuleFinder:
@@ -172,25 +170,15 @@ class ModuleFinder:
         found = self._files.get(path)
         if found is None:
             folder, _, name = path.rpartition(os.sep)
-            names = self._names_in(folder)
-            found = (names is None or name in names) and os.path.isfile(path)
+            # The same folders are looked into for every module that is imported.
+            names = names_in(folder or os.sep, self._names)
+            found = (names is None or name.casefold() in names) and os.path.isfile(path)
             if self._ledger is not None:
                 self._ledger.files[path] = found
             if found:
                 # Of what is not there, which is most of it, no path is kept.
                 self._files[path] = found
         return found
-
-    def _names_in(self, folder: str) -> frozenset[str] | None:
-        """What a folder holds: the same ones are looked into for every import; ``None`` where that is not told."""
-        if folder not in self._names:
-            try:
-                self._names[folder] = frozenset(os.listdir(folder or os.sep))
-            except (FileNotFoundError, NotADirectoryError):
-                self._names[folder] = _NOTHING
-            except (OSError, ValueError):
-                self._names[folder] = None
-        return self._names[folder]
 
     def _exists(self, path: str) -> bool:
         found = os.path.exists(path)

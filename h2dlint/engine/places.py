@@ -121,14 +121,14 @@ def _gap(
         gap = None
         if name and above != folder:
             gap = _gap(above, known, listings)
-            beside = _listing(above, listings) if gap is None else None
+            beside = names_in(above, listings) if gap is None else None
             if beside is not None and name.casefold() not in beside:
                 gap = above, name
         known[folder] = gap
     return known[folder]
 
 
-def _listing(folder: str, known: dict[str, frozenset[str] | None]) -> frozenset[str] | None:
+def names_in(folder: str, known: dict[str, frozenset[str] | None]) -> frozenset[str] | None:
     """The names in a folder, without case; ``None`` where it cannot be listed.
 
     Args:
@@ -137,9 +137,19 @@ def _listing(folder: str, known: dict[str, frozenset[str] | None]) -> frozenset[
     """
     if folder not in known:
         try:
-            known[folder] = frozenset(map(str.casefold, os.listdir(folder)))
+            missing = _missing_above(folder, known)
+            known[folder] = frozenset() if missing else frozenset(map(str.casefold, os.listdir(folder)))
         except (FileNotFoundError, NotADirectoryError):
             known[folder] = frozenset()
-        except OSError:
+        except (OSError, ValueError):
             known[folder] = None
     return known[folder]
+
+
+def _missing_above(folder: str, known: dict[str, frozenset[str] | None]) -> bool:
+    """A folder that was listed does not hold what leads to this one: the system need not be asked."""
+    above, name = os.path.split(folder)
+    while name and above not in known:
+        above, name = os.path.split(above)
+    names = known.get(above)
+    return bool(name) and names is not None and name.casefold() not in names
