@@ -136,9 +136,11 @@ def names_in(folder: str, known: dict[str, frozenset[str] | None]) -> frozenset[
         known: the folders that were.
     """
     if folder not in known:
+        if _missing_above(folder, known):
+            # Most of what is looked for is not there, and is told as fast as it is kept.
+            return frozenset()
         try:
-            missing = _missing_above(folder, known)
-            known[folder] = frozenset() if missing else frozenset(map(str.casefold, os.listdir(folder)))
+            known[folder] = frozenset(map(str.casefold, os.listdir(folder)))
         except (FileNotFoundError, NotADirectoryError):
             known[folder] = frozenset()
         except (OSError, ValueError):
