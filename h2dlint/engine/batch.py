@@ -247,7 +247,7 @@ class Batch:
         """The modules that the run looks into."""
         from h2dlint.engine.modules import Projects
 
-        return self._graphs.projects if self._cache is not None else Projects(None, self._held)
+        return self._graphs.projects if self._cache is not None else Projects(None, self._held, brief=True)
 
     @cached_property
     def _held(self) -> Held:
