@@ -103,7 +103,7 @@ class Bodies:
         bare = head(text, start, text[start : start + node.col_offset])
         try:
             self._give_head(function, self._parse(node, bare))
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+        except (SyntaxError, ValueError, MemoryError):
             # As for a body that is not Python.
             function.heads = None
 

@@ -82,6 +82,9 @@ class Edges:
                 self._add(file)
         else:
             self._take(warm, kept)
+        # Only for what was just done; of a large project it is a tenth of the graph.
+        self._by_name.clear()
+        self._of_class.clear()
 
     @property
     def numbered(self) -> list[Function]:

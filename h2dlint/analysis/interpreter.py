@@ -84,6 +84,15 @@ def bodies_that_count(text: str) -> Callable[[int, int], bool]:
     return counts
 
 
+def heads_that_count(text: str) -> bool:
+    """A module's functions may run under a device that a parameter is: annotations say which ones are devices.
+
+    Args:
+        text: of the module.
+    """
+    return "device" in text and _UNDER_DEVICE.search(text) is not None
+
+
 class Interpreter(Classes):
     """Interprets one module.
 
@@ -112,9 +121,7 @@ class Interpreter(Classes):
         self.default_device = self._module_default_device()
         self.unsettled_globals = self._unsettled()
         self.called_under_device = (
-            called_under_device(outline.tree)
-            if "device" in text and _UNDER_DEVICE.search(text)
-            else frozenset()
+            called_under_device(outline.tree) if heads_that_count(text) else frozenset()
         )
 
     def _module_default_device(self) -> int:

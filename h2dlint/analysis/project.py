@@ -279,13 +279,14 @@ class Project:
         return self._loaded[path]
 
     def _run(self, path: str) -> Interpreter | None:
-        from h2dlint.analysis.interpreter import Interpreter, bodies_that_count
+        from h2dlint.analysis.interpreter import Interpreter, bodies_that_count, heads_that_count
 
         source = self._modules.read(path)
         if source is None:
             return None
         try:
-            tree = parse_skeleton(source.text, bodies_that_count(source.text))
+            text = source.text
+            tree = parse_skeleton(text, bodies_that_count(text), heads_that_count(text))
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return None
         interpreter = Interpreter(outline(tree), source.text, self, path)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import keyword
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from sys import intern
@@ -191,6 +192,19 @@ def scan(path: str, text: str, cold: bool = False) -> File:
         start = end
     _mention(text[start:], scopes[-1], file)
     return file
+
+
+def share_words(files: Iterable[File | None]) -> None:
+    """Let equal words be one: what comes from another process has words of its own."""
+    for file in files:
+        if file is None:
+            continue
+        file.mentions = tuple(map(intern, file.mentions))
+        file.hidden = frozenset(map(intern, file.hidden))
+        for function in file.functions.values():
+            function.mentions = tuple(map(intern, function.mentions))
+            function.looped = tuple(map(intern, function.looped))
+            function.served = tuple(map(intern, function.served))
 
 
 def _hidden(text: str) -> frozenset[str]:

@@ -17,6 +17,7 @@ _OPENER = re.compile(r"^(?:([ \t]*)(?:async[ \t]+)?def[ \t]|[^\W\d]\w*)", re.MUL
 """A function, or a statement at the left margin."""
 _PARAMETERS = re.compile(r"[ \t]*[^\W\d]\w*[ \t]*(?=\()")
 """The name of a function, up to its parameters."""
+_QUOTED = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"|#[^\n]*")
 _COLON = re.compile(r":[ \t]*(?:#.*)?$")
 _BRACKETS = (("(", ")"), ("[", "]"), ("{", "}"))
 _TRIPLE = ('"""', "'''")
@@ -26,7 +27,9 @@ _LINES = 80
 """The head of a function is looked for in so many lines."""
 
 
-def parse_skeleton(text: str, keep: Callable[[int, int], bool] | None = None) -> ast.Module:
+def parse_skeleton(
+    text: str, keep: Callable[[int, int], bool] | None = None, heads: bool = False
+) -> ast.Module:
     """The syntax tree of a module, in which the parameters and bodies of functions may be missing.
 
     Of such a function the decorators, the name, its place and its last line are as in the whole tree.
@@ -35,11 +38,12 @@ def parse_skeleton(text: str, keep: Callable[[int, int], bool] | None = None) ->
     Args:
         text: of the module.
         keep: whether the body between two offsets is to stay.
+        heads: parameters are to stay.
 
     Raises:
         SyntaxError: the text is not Python; in bodies that are missing that is not seen.
     """
-    bare = skeleton(text, keep)
+    bare = skeleton(text, keep, heads)
     if bare is not None:
         try:
             return ast.parse(bare)
@@ -48,7 +52,7 @@ def parse_skeleton(text: str, keep: Callable[[int, int], bool] | None = None) ->
     return ast.parse(text)
 
 
-def skeleton(text: str, keep: Callable[[int, int], bool] | None = None) -> str | None:
+def skeleton(text: str, keep: Callable[[int, int], bool] | None = None, heads: bool = False) -> str | None:
     """The text with functions that take nothing and hold a number; ``None`` where that is not safe."""
     if any(character in text for character in _ODD) or _misleading(text):
         return None
@@ -73,14 +77,14 @@ def skeleton(text: str, keep: Callable[[int, int], bool] | None = None) -> str |
         elif not indent:
             within_class = False
         cut = _body(text, start, indent) if indent == "" or (indent and within_class) else None
-        if cut is None or (keep is not None and keep(*cut)):
+        if cut is None or _unclear(text[start : cut[0]]) or (keep is not None and keep(*cut)):
             parts.append(text[done : match.end()])
             done = match.end()
             continue
         first, last = cut
         if _odd(text, seen, first) or _odd(text, first, last):
             return None
-        named = _PARAMETERS.match(text, match.end())
+        named = None if heads else _PARAMETERS.match(text, match.end())
         if named is None:
             parts += (text[done:first], "\n" * text.count("\n", first, last), indent or "", " 0")
         else:
@@ -127,6 +131,17 @@ def _misleading(text: str) -> bool:
 def _odd(text: str, start: int, end: int) -> list[str]:
     """The quotes of strings over several lines of which a part of the text holds one more than pairs."""
     return [quotes for quotes in _TRIPLE if text.count(quotes, start, end) % 2]
+
+
+def _unclear(head: str) -> bool:
+    """Brackets in a string or a comment may have led to a wrong end of a head."""
+    quoted = "'" in head or '"' in head
+    if not quoted and "#" not in head:
+        return False
+    bare = _QUOTED.sub("", head)
+    return (quoted and "\\" in head) or any(
+        head.count(bracket) != bare.count(bracket) for pair in _BRACKETS for bracket in pair
+    )
 
 
 def _body(text: str, start: int, indent: str) -> tuple[int, int] | None:

@@ -93,8 +93,7 @@ class Waits:
         if name_of(node.func) in _ORDER or self.call(node):
             return True
         callee = self._module.value(node.func).func
-        inner = walk(callee.node) if callee is not None else ()
-        return any(isinstance(n, ast.Call) and name_of(n.func) in _ORDER for n in inner)
+        return callee is not None and any(name_of(n.func) in _ORDER for n in _calls(callee))
 
     def truth(self, node: ast.expr) -> bool:
         """Asking an expression for its truth may wait."""
@@ -124,7 +123,7 @@ class Waits:
         known = self._functions.get(info)
         if known is None:
             self._functions[info] = False
-            known = any(isinstance(n, ast.Call) and self.call(n, depth) for n in walk(info.node))
+            known = any(self.call(n, depth) for n in _calls(info))
             self._functions[info] = known
         return known
 
@@ -171,6 +170,12 @@ class Waits:
             # Host memory is filled; unless the source is seen to be a tensor elsewhere, it is host data.
             return source.only(Kind.TENSOR) and not on_host(source)
         return not (on_device(base) and on_device(source))
+
+
+def _calls(function: FunctionInfo) -> list[ast.Call]:
+    """The calls in a function, be it of another module, whose body need not be there."""
+    function.load()
+    return [node for node in walk(function.node) if isinstance(node, ast.Call)]
 
 
 _OF_MODULES: WeakKeyDictionary[ModuleAnalysis, Waits] = WeakKeyDictionary()

@@ -222,13 +222,14 @@ class Batch:
         work: Callable[[Item], Result],
         workers: int,
         tell: Callable[[int], None],
+        came: Callable[[list[Result]], object] = len,
     ) -> list[Result]:
         """Have work done by several processes, and take over what they wrote down."""
         ours = self._ledger
         if ours is None:
-            return pool.run(items, sizes, work, workers, tell, lambda: None)[0]
+            return pool.run(items, sizes, work, workers, tell, lambda: None, came=came)[0]
         ours.mark()
-        results, _ = pool.run(items, sizes, work, workers, tell, ours.news, ours.add)
+        results, _ = pool.run(items, sizes, work, workers, tell, ours.news, ours.add, came)
         ours.before = None
         return results
 
@@ -238,7 +239,12 @@ class Batch:
         paths = projects.paths(root)
         todo = [path for path in paths if path not in known]
         sizes = [_bytes(path) for path in todo]
-        found = self._share(todo, sizes, lambda path: projects.scan(path, root), workers, lambda more: None)
+        from h2dlint.analysis.scan import share_words
+
+        def look(path: str) -> File | None:
+            return projects.scan(path, root)
+
+        found = self._share(todo, sizes, look, workers, lambda more: None, share_words)
         both = {**known, **{file.path: file for file in found if file is not None}}
         return [both[path] for path in paths if path in both]
 
@@ -247,7 +253,7 @@ class Batch:
         """The modules that the run looks into."""
         from h2dlint.engine.modules import Projects
 
-        return self._graphs.projects if self._cache is not None else Projects(None, self._held)
+        return self._graphs.projects if self._cache is not None else Projects(None, self._held, brief=True)
 
     @cached_property
     def _held(self) -> Held:

@@ -81,7 +81,7 @@ class Graphs(Held):
         """The modules that the run looks into."""
         from h2dlint.engine.modules import Projects
 
-        return Projects(self._ledger, self)
+        return Projects(self._ledger, self, brief=True)
 
     def were(self, digests: Mapping[str, str]) -> None:
         """Take over the digests of the cache, by the top of each project."""

@@ -77,13 +77,22 @@ class ModuleFinder:
     file (and in ``src`` in them), from the one that holds its outermost package up to the top of its project: the
     nearest folder that looks like one. Above that, the folders are asked only for what the file lies in. So nothing
     that is installed is read.
+
+    Args:
+        snapshot: of texts.
+        ledger: where it is written down what was looked for.
+        brief: it serves one run, for which a folder is listed once; else a module that appears is found.
     """
 
-    def __init__(self, snapshot: Snapshot | None = None, ledger: Ledger | None = None) -> None:
+    def __init__(
+        self, snapshot: Snapshot | None = None, ledger: Ledger | None = None, brief: bool = False
+    ) -> None:
         self._snapshot = snapshot if snapshot is not None else Snapshot()
         self._ledger = ledger
         self._found: dict[tuple[str, str], str | None] = {}
         self._files: dict[str, bool] = {}
+        # Elsewhere names in a listing may be spelled in another way than those that lead to the same file.
+        self._listed = brief and sys.platform == "linux"
         self._names: dict[str, frozenset[str] | None] = {}
         self._tops: dict[str, str | None] = {}
 
@@ -169,16 +178,22 @@ class ModuleFinder:
     def _isfile(self, path: str) -> bool:
         found = self._files.get(path)
         if found is None:
-            folder, _, name = path.rpartition(os.sep)
             # The same folders are looked into for every module that is imported.
-            names = names_in(folder or os.sep, self._names)
-            found = (names is None or name.casefold() in names) and os.path.isfile(path)
+            found = self._may_be(path) and os.path.isfile(path)
             if self._ledger is not None:
                 self._ledger.files[path] = found
-            if found:
-                # Of what is not there, which is most of it, no path is kept.
+            if found or not self._listed:
+                # Of what is not there, which is most of it, no path is kept if it is told as fast.
                 self._files[path] = found
         return found
+
+    def _may_be(self, path: str) -> bool:
+        """The folder of a path may hold it."""
+        if not self._listed:
+            return True
+        folder, name = os.path.split(path)
+        names = names_in(folder, self._names)
+        return names is None or name.casefold() in names
 
     def _exists(self, path: str) -> bool:
         found = os.path.exists(path)
@@ -200,12 +215,13 @@ class Projects:
     Args:
         ledger: where it is written down what the verdicts depend on.
         shelf: where call graphs are kept from run to run.
+        brief: as for ``ModuleFinder``.
     """
 
-    def __init__(self, ledger: Ledger | None = None, shelf: Shelf | None = None) -> None:
+    def __init__(self, ledger: Ledger | None = None, shelf: Shelf | None = None, brief: bool = False) -> None:
         self.ledger = ledger
         self._snapshot = Snapshot(ledger)
-        self._finder = ModuleFinder(self._snapshot, ledger)
+        self._finder = ModuleFinder(self._snapshot, ledger, brief)
         self.project = Project(self._finder, shelf)
 
     def around(self, location: Path, root: Path | None = None) -> Surroundings | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 Grouped = dict[str, dict[str, bool]]
 """Folder to name to whether there was such a file; a name with a slash behind it is one of which there is nothing."""
+
+MAX_NAMES = 20_000
+"""A folder that holds more is not listed."""
 
 
 def grouped(found: Mapping[str, bool], before: Mapping[str, Mapping[str, bool]] | None = None) -> Grouped:
@@ -129,7 +133,7 @@ def _gap(
 
 
 def names_in(folder: str, known: dict[str, frozenset[str] | None]) -> frozenset[str] | None:
-    """The names in a folder, without case; ``None`` where it cannot be listed.
+    """The names in a folder, without case; ``None`` where it cannot be listed, or holds too many.
 
     Args:
         folder: to be listed, once.
@@ -140,7 +144,10 @@ def names_in(folder: str, known: dict[str, frozenset[str] | None]) -> frozenset[
             # Most of what is looked for is not there, and is told as fast as it is kept.
             return frozenset()
         try:
-            known[folder] = frozenset(map(str.casefold, os.listdir(folder)))
+            with os.scandir(folder) as entries:
+                names = frozenset(entry.name.casefold() for entry in islice(entries, MAX_NAMES + 1))
+            # A folder of data: to ask for each file takes less.
+            known[folder] = names if len(names) <= MAX_NAMES else None
         except (FileNotFoundError, NotADirectoryError):
             known[folder] = frozenset()
         except (OSError, ValueError):

@@ -79,6 +79,7 @@ def run(
     done: Callable[[int], None],
     finish: Callable[[], Notes],
     take: Callable[[Notes], object] | None = None,
+    came: Callable[[list[Result]], object] = len,
 ) -> tuple[list[Result], list[Notes]]:
     """``work`` for every item, by several processes; the results in the order of the items.
 
@@ -90,6 +91,7 @@ def run(
         done: told of how many more items are done.
         finish: called by each worker at its end, and by this process.
         take: given what ``finish`` gave in each worker as it comes, so that nothing of it is held.
+        came: given the results as they come, which may do something to each.
 
     Returns:
         The results, and what ``finish`` gave in each process unless it was taken.
@@ -98,6 +100,7 @@ def run(
     results: dict[int, list[Result]] = {}
     notes: list[Notes] = []
     for number, found in _shared(items, todo, work, min(workers, len(todo)), finish, take or notes.append):
+        came(found)
         results.setdefault(number, []).extend(found)
         done(len(found))
     for number, piece in enumerate(todo):

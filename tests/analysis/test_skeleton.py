@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from h2dlint.analysis.bodies import Bodies
-from h2dlint.analysis.interpreter import bodies_that_count
+from h2dlint.analysis.interpreter import Interpreter, bodies_that_count, heads_that_count
 from h2dlint.analysis.outline import outline
 from h2dlint.analysis.skeleton import is_cut, parse_skeleton, skeleton
 from h2dlint.engine.files import SourceFile
@@ -95,7 +95,7 @@ def test_skeletons_of_this_repository(folder: str) -> None:
         ("class A:\n    x = 1\n    async def f(self):\n        def g():\n            return 2\n        return g\n", 1),
         ("@a\n@b(\n  1)\nasync def f(x: int = 1, *y, z: 'q', **k) -> (\n    None\n):\n    return x\n", 1),
         ("class A:\n    @wrap\n    def f(self, a: 'B' = (1, 2)): # (\n        return a\n", 0),
-        ("class A:\n    @wrap\n    def f(self, a: 'B' = (1, 2)): # ()\n        return a\n    x: int\n", 1),
+        ("class A:\n    @wrap\n    def f(self, a: 'B' = (1, 2)): # ()\n        return a\n    x: int\n", 0),
         ("def f (a=lambda: 1, b={1:\n 2}):\n    return a\n", 1),
         ("def é(ü: 'ö', *, x=1) -> 'ä': \n    return ü\n", 1),
         ("if x:\n    def f():\n        y = 1\n", 0),
@@ -128,7 +128,7 @@ HEADS = (
     "def f():", "def f(a,\n        b):", "async def g(x='):'):", "class A:", "class B(A):", "if x:", "@wrap\ndef w():",
     "def f(x: int = 1, *, y: 'a' = 2) -> list[int]:", "def f(a=lambda: 1, b={1:\n 2}) -> (\nint):",
     "def f(x={\n    1: 2,\n}):  # so", "for x in y:", "with a as b:", "class C(\n    A,\n):", "while x: # '",
-    "def f(a  # (\n):",
+    "def f(a  # (\n):", "def f(a='['):", "def f(a=']'):", "class A(B, x=']'):",
 )  # fmt: skip
 
 
@@ -204,3 +204,43 @@ def test_a_body_that_is_no_python_may_give_anything(tmp_path: Path) -> None:
         found.append([finding.confidence for finding in report.findings])
     assert found[1] == [Confidence.HIGH]
     assert found[0] == [] or found[0][0] < Confidence.HIGH
+
+
+def settled_in(text: str) -> Interpreter:
+    """A module that is looked into."""
+    found = Interpreter(
+        outline(parse_skeleton(text, bodies_that_count(text), heads_that_count(text))), text, None, "a.py"
+    )
+    found.run_module(record=False)
+    return found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def f(n, mark='['):\n    return n\ndef g(n, mark=']'):\n    return 1\n",
+        'class A:\n    def f(self, a="("):\n        return a\n    def g(self, a=")"):\n        return 1\n',
+        "def f(sep='('):\n    return 1\nclass A(Base, x=')'):\n    def g(self):\n        return 2\n",
+        "def f(sep='\\'('):\n    return 1\nclass A(Base, x=')'):\n    def g(self):\n        return 2\n",
+    ],
+)
+def test_brackets_in_the_strings_of_a_head_hide_no_definition(text: str) -> None:
+    compare(text)
+    whole, bare = outline(ast.parse(text)), outline(parse_skeleton(text))
+    assert [f.name for f in bare.functions] == [f.name for f in whole.functions]
+    assert list(bare.classes) == list(whole.classes)
+
+
+def test_what_a_body_says_of_the_module_is_seen_behind_such_a_head() -> None:
+    text = "TABLE = 3\ndef f(text, sep='('):\n    global TABLE\n    TABLE = 4\n"
+    text += "    if text.endswith(')'):\n        return 2\n"
+    assert settled_in(text).unsettled_globals == {"TABLE"}
+
+
+def test_a_parameter_that_is_a_device_is_seen() -> None:
+    text = (
+        "import torch\nclass Model:\n    def __init__(self, where: torch.device):\n        self.where = where\n"
+        "    def build(self):\n        with self.where:\n            return inner()\n"
+        "def inner():\n    return torch.zeros(3)\n"
+    )
+    assert settled_in(text).called_under_device == {"inner"}
