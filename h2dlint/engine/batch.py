@@ -178,9 +178,7 @@ class Batch:
                 done.append(work(file))
                 self._tell(1)
             return done
-        # Once, and not by each worker.
-        import h2dlint.rules.flagging
-        import h2dlint.rules.visitor  # noqa: F401
+        import h2dlint.rules.visitor  # noqa: F401  (once, and not by each worker)
 
         tops = [
             (self._top(file), (file.settings or self._settings).options.entry_points)

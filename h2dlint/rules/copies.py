@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 
+import libcst as cst
+
 from h2dlint.analysis import layout as L
 from h2dlint.analysis import torch_facts as T
 from h2dlint.analysis import values as V
@@ -18,8 +20,8 @@ from h2dlint.rules.site import Site
 from h2dlint.rules.trust import Trust
 from h2dlint.syntax import calls
 from h2dlint.syntax.calls import CannotRewrite
-from h2dlint.syntax.lazy import cst
 
+_TRUE = cst.Name("True")
 _EXACT = 127
 """Whole numbers up to this are the same in every dtype but bool, and none wraps."""
 
@@ -132,8 +134,8 @@ def _source_index(call: cst.Call) -> int:
 
 def _not_blocking(call: cst.Call) -> cst.Call:
     if len(call.args) > 1 and call.args[1].keyword is None:
-        return calls.replace(call, 1, call.args[1].with_changes(value=calls.true()))
-    return calls.set_keyword(call, "non_blocking", calls.true())
+        return calls.replace(call, 1, call.args[1].with_changes(value=_TRUE))
+    return calls.set_keyword(call, "non_blocking", _TRUE)
 
 
 def _on_device(site: Site, destination: ast.expr, source: cst.BaseExpression) -> cst.BaseExpression:
@@ -152,4 +154,4 @@ def _on_device(site: Site, destination: ast.expr, source: cst.BaseExpression) ->
     device = cst.Attribute(cst_of(site.call, node, site), cst.Name("device"))
     if not isinstance(source, (cst.Name, cst.Attribute, cst.Call, cst.Subscript)) and not source.lpar:
         source = source.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])
-    return calls.method_call(source, "to", [cst.Arg(device), calls.keyword("non_blocking", calls.true())])
+    return calls.method_call(source, "to", [cst.Arg(device), calls.keyword("non_blocking", _TRUE)])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 
+import libcst as cst
+
 from h2dlint.analysis import torch_facts as T
 from h2dlint.analysis import values as V
 from h2dlint.analysis.values import Kind, Value
@@ -15,7 +17,6 @@ from h2dlint.rules.pinned_moves import legacy_dtype
 from h2dlint.rules.site import Site, Trust, looks_like_device
 from h2dlint.syntax import calls
 from h2dlint.syntax.calls import CannotRewrite
-from h2dlint.syntax.lazy import cst
 
 _EXACT_CASTS = frozenset({"long", "int", "float", "double", "bool"})
 """Casts that give the same values on the host and on the device, for what factories make."""
@@ -71,6 +72,17 @@ def _same_there(site: Site, call: ast.Call) -> bool:
     )
 
 
+class _Replacing(cst.CSTTransformer):
+    """Puts several nodes in the place of others in one pass: a pass makes every node anew."""
+
+    def __init__(self, made: dict[int, cst.CSTNode]) -> None:
+        super().__init__()
+        self._made = made
+
+    def on_leave(self, original_node: cst.CSTNode, updated_node: cst.CSTNode) -> cst.CSTNode:  # type: ignore[override]
+        return self._made.get(id(original_node), updated_node)
+
+
 def _joined_move(site: Site, found: Movement) -> Fix | None:
     """``torch.cat((torch.ones(n), torch.zeros(m))).to(device)``: each part is made on the device."""
     root, target = found.root, found.move.target
@@ -99,9 +111,7 @@ def _joined_move(site: Site, found: Movement) -> Fix | None:
             pin = calls.find(new, "pin_memory")
             new = new if pin is None else calls.remove(new, pin)
             made[id(inner)] = calls.set_keyword(new, "device", device.deep_clone())
-        from h2dlint.rules.replacing import Replacing
-
-        result = site.call.func.value.visit(Replacing(made))
+        result = site.call.func.value.visit(_Replacing(made))
     except CannotRewrite:
         return None
     if any(calls.has_comment(a) for a in site.call.args) or not isinstance(result, cst.BaseExpression):

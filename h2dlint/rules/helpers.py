@@ -6,6 +6,8 @@ import ast
 import re
 from collections.abc import Mapping, Sequence
 
+import libcst as cst
+
 from h2dlint.analysis.values import Kind, Value
 from h2dlint.model import Edit, Fix, Transfer
 from h2dlint.rules.movers import Movement
@@ -13,7 +15,6 @@ from h2dlint.rules.site import Site
 from h2dlint.rules.trust import Trust
 from h2dlint.syntax import calls
 from h2dlint.syntax.calls import CannotRewrite
-from h2dlint.syntax.lazy import cst
 
 _PLACE = re.compile(r"\{(data|dtype\??|device|pin)\}")
 _TENSOR_KEYWORDS = frozenset({"data", "obj", "dtype", "device", "requires_grad", "pin_memory"})

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
+import libcst as cst
+
 from h2dlint.analysis import values as V
 from h2dlint.analysis.moves import device_mask
 from h2dlint.analysis.values import Kind
@@ -30,7 +32,6 @@ from h2dlint.rules.ladder import (
 from h2dlint.rules.site import WAITS, Case, Site, Trust, weigh_device
 from h2dlint.syntax import calls
 from h2dlint.syntax.calls import CannotRewrite
-from h2dlint.syntax.lazy import cst
 
 
 class HostDataNewTensor(Rule):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
+import libcst as cst
+
 from h2dlint.analysis import values as V
 from h2dlint.analysis.torch_facts import LEGACY
 from h2dlint.analysis.values import PYSCALAR, Kind, Value
@@ -18,7 +20,6 @@ from h2dlint.rules.pinned_moves import is_list, legacy_as_tensor, legacy_dtype, 
 from h2dlint.rules.site import WAITS, Case, Site, Trust
 from h2dlint.syntax import calls
 from h2dlint.syntax.calls import CannotRewrite
-from h2dlint.syntax.lazy import cst
 
 
 class LegacyCudaConstructor(Rule):

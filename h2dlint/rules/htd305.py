@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
+import libcst as cst
+
 from h2dlint.analysis import values as V
 from h2dlint.analysis.values import Kind, Value
 from h2dlint.model import Edit, Finding, Fix
@@ -15,7 +17,6 @@ from h2dlint.rules.ladder import bare, factory_call, pure
 from h2dlint.rules.site import WAITS, Case, Site, Trust
 from h2dlint.syntax import calls
 from h2dlint.syntax.calls import CannotRewrite
-from h2dlint.syntax.lazy import cst
 
 _EXACT = frozenset({0.0, 0.5, -0.5, 1.0, -1.0, 2.0, -2.0, float("inf"), -float("inf")})
 """Numbers that are the same in every float dtype with an infinity."""

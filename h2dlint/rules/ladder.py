@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 
+import libcst as cst
+
 from h2dlint.analysis import values as V
 from h2dlint.analysis.values import Kind, Value
 from h2dlint.model import Applicability, Edit, Fix
@@ -14,8 +16,8 @@ from h2dlint.rules.site import Site
 from h2dlint.rules.trust import Trust
 from h2dlint.syntax import calls
 from h2dlint.syntax.calls import CannotRewrite
-from h2dlint.syntax.lazy import cst
 
+_TRUE = cst.Name("True")
 _PURE_CALLS = frozenset(
     {
         "torch.device",
@@ -157,7 +159,7 @@ def safer(first: Fix, second: Fix) -> Fix:
 def non_blocking_to(receiver: cst.BaseExpression, target: cst.BaseExpression) -> cst.Call:
     """``receiver.to(target, non_blocking=True)``."""
     return calls.method_call(
-        receiver, "to", [cst.Arg(calls.plain(target)), calls.keyword("non_blocking", calls.true())]
+        receiver, "to", [cst.Arg(calls.plain(target)), calls.keyword("non_blocking", _TRUE)]
     )
 
 
@@ -188,11 +190,7 @@ def pinned(call: cst.Call, site: Site, data: Value, drop: str | None = "device")
     in_place = pins_in_constructor(data) or _taken_for_data(site, data)
     if in_place and site.style.leaves_pageable and pins_in_constructor(data):
         return _left_pageable(call, site, drop)
-    pin = (
-        calls.keyword("pin_memory", site.style.pin())
-        if in_place
-        else calls.keyword("pin_memory", calls.true())
-    )
+    pin = calls.keyword("pin_memory", site.style.pin()) if in_place else calls.keyword("pin_memory", _TRUE)
     unsettled = site.record.default_device != V.CPU
     cpu = calls.keyword("device", cst.SimpleString('"cpu"'))
     call = _drop(call, "pin_memory") if not in_place else call

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import re
 
+import libcst as cst
+
 from h2dlint.analysis import layout as L
 from h2dlint.analysis import torch_facts as T
 from h2dlint.analysis import values as V
@@ -22,7 +24,8 @@ from h2dlint.rules.trust import Trust
 from h2dlint.rules.unpinnable import may_be_complex_with_gradients, may_have_names
 from h2dlint.syntax import calls
 from h2dlint.syntax.calls import CannotRewrite
-from h2dlint.syntax.lazy import cst
+
+_TRUE = cst.Name("True")
 
 _KEEPS_MEMORY = KEEPS_STRIDES - {"repeat", "clone", "contiguous"}
 """Methods after which a pinned source is still pinned and dense."""
@@ -52,8 +55,8 @@ def non_blocking(call: cst.Call, site: Site, method: str) -> cst.Call:
                 and arg.value.value == "False"
                 and position
             ):
-                return calls.replace(call, position, cst.Arg(calls.true()))
-    return calls.set_keyword(call, "non_blocking", calls.true())
+                return calls.replace(call, position, cst.Arg(_TRUE))
+    return calls.set_keyword(call, "non_blocking", _TRUE)
 
 
 def trust_of(site: Site, found: Movement) -> Trust:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import libcst as cst
+
 from h2dlint.analysis import values as V
 from h2dlint.analysis.module import ModuleAnalysis
 from h2dlint.analysis.moves import device_mask
@@ -16,12 +18,11 @@ from h2dlint.analysis.values import Kind, Value
 from h2dlint.model import Confidence, Effect, Finding, Fix, Options
 from h2dlint.rules.base import Rule
 from h2dlint.rules.style import Style
-from h2dlint.syntax.lazy import cst
 from h2dlint.syntax.snippets import Snippet, last_line
 
 WAITS = "blocks the host until the work queued on the stream is done"
 
-Find = Callable[[Record], "tuple[Snippet, cst.BaseExpression] | None"]
+Find = Callable[[Record], tuple[Snippet, cst.BaseExpression] | None]
 
 
 @dataclass(slots=True)

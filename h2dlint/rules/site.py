@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
+import libcst as cst
+
 from h2dlint.analysis.records import CallRecord, SubscriptRecord
 from h2dlint.model import Context
 from h2dlint.rules.place import WAITS, Case, Find, Place, looks_like_device, told_of, weigh_device
 from h2dlint.rules.trust import Trust
-from h2dlint.syntax.lazy import cst
 
 
 @dataclass(eq=False)

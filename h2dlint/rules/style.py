@@ -10,15 +10,17 @@ import builtins
 import re
 from typing import TYPE_CHECKING
 
+import libcst as cst
+
 from h2dlint.model import Edit, Profile, Span, Transfer
 from h2dlint.syntax import calls
 from h2dlint.syntax.bound import bound_in, imports_of, names_between, read_wanted
 from h2dlint.syntax.calls import CannotRewrite
-from h2dlint.syntax.lazy import cst
 
 if TYPE_CHECKING:
     from h2dlint.rules.place import Place
 
+_TRUE = cst.Name("True")
 _DEVICE = "_h2dlint_device_"
 """Stands for the device in a predicate until the whole fix is known."""
 _SIMPLE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*|\"[\w:]*\"|'[\w:]*'")
@@ -65,7 +67,7 @@ class Style:
         Raises:
             CannotRewrite: the project's predicate cannot be had here.
         """
-        return cst.parse_expression(self.pin_text(fresh)) if self.guarded else calls.true()
+        return cst.parse_expression(self.pin_text(fresh)) if self.guarded else _TRUE
 
     def pin_text(self, fresh: bool = True) -> str:
         """What to write for ``pin_memory=``, as text.

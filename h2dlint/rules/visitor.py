@@ -6,6 +6,8 @@ import ast
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
+import libcst as cst
+
 from h2dlint.analysis.module import ModuleAnalysis
 from h2dlint.analysis.project import Surroundings
 from h2dlint.analysis.records import CallRecord, Record
@@ -16,12 +18,34 @@ from h2dlint.rules.shortlist import Shortlist
 from h2dlint.rules.site import Site, SubscriptSite
 from h2dlint.rules.worth import annotate
 from h2dlint.syntax.check import check_syntax
-from h2dlint.syntax.lazy import cst
 from h2dlint.syntax.limits import fits_libcst
 from h2dlint.syntax.snippets import Snippet, snippet_node
 from h2dlint.syntax.source import SourceText
 
 REFUSED = "no fix: the statement is nested too deeply, or too large, to be rewritten"
+
+
+class CandidateVisitor(cst.CSTVisitor):
+    """Flags the calls and subscripts of one parsed statement that a rule wants to see.
+
+    Only expressions are walked: whitespace and tokens, which are most of the nodes, are not.
+    """
+
+    def __init__(self, snippet: Snippet, flag: Callable[[Span, cst.BaseExpression], None]) -> None:
+        super().__init__()
+        self._snippet = snippet
+        self._flag = flag
+
+    def on_visit(self, node: cst.CSTNode) -> bool:
+        if isinstance(node, (cst.Call, cst.Subscript)):
+            span = self._snippet.position(node)
+            if span is not None:
+                self._flag(span, node)
+            return True
+        return not isinstance(node, (cst.BaseParenthesizableWhitespace, cst.TrailingWhitespace, cst.Comma))
+
+    def on_leave(self, original_node: cst.CSTNode) -> None:
+        return None
 
 
 class Snippets:
@@ -43,8 +67,6 @@ class Snippets:
             if node is not None and not fits_libcst(node, source.slice(source.span(node))):
                 self._refused.add(key)
             elif node is not None:
-                from h2dlint.rules.flagging import CandidateVisitor
-
                 try:
                     snippet = Snippet(source, node)
                     snippet.tree.visit(CandidateVisitor(snippet, nodes.__setitem__))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import libcst as cst
+
 from h2dlint.model import Edit, Span
-from h2dlint.syntax.lazy import cst
 from h2dlint.syntax.source import SourceText
 
 
@@ -37,11 +38,6 @@ def _bare(space: cst.BaseParenthesizableWhitespace) -> cst.BaseParenthesizableWh
 
 def _multiline(space: cst.BaseParenthesizableWhitespace) -> bool:
     return isinstance(space, cst.ParenthesizedWhitespace)
-
-
-def true() -> cst.Name:
-    """``True``."""
-    return cst.Name("True")
 
 
 def keyword(name: str, value: cst.BaseExpression) -> cst.Arg:

@@ -7,9 +7,16 @@ a candidate, so only those are parsed; positions come from one rendering of the 
 from __future__ import annotations
 
 import ast
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import libcst as cst
+from libcst import CSTNode
+from libcst._nodes.internal import CodegenState
 
 from h2dlint.model import Span
-from h2dlint.syntax.lazy import cst
 from h2dlint.syntax.source import SourceText
 
 SIMPLE_STATEMENTS = (
@@ -22,6 +29,52 @@ SIMPLE_STATEMENTS = (
     ast.Raise,
     ast.Delete,
 )
+
+_NEWLINE = re.compile(r"\r\n|\r|\n")
+
+
+@dataclass
+class _PositionState(CodegenState):
+    """Renders a tree and notes where each node starts and ends, without the parentheses around it."""
+
+    line: int = 0
+    column: int = 0
+    starts: dict[int, tuple[int, int]] = field(default_factory=dict)
+    positions: dict[int, tuple[int, int, int, int]] = field(default_factory=dict)
+
+    def add_token(self, value: str) -> None:
+        super().add_token(value)
+        # Nearly all tokens stay on their line.
+        if "\n" not in value and "\r" not in value:
+            self.column += len(value)
+            return
+        pieces = _NEWLINE.split(value)
+        self.line += len(pieces) - 1
+        self.column = len(pieces[-1])
+
+    def add_indent_tokens(self) -> None:
+        for token in self.indent_tokens:
+            self.add_token(token)
+
+    def before_codegen(self, node: CSTNode) -> None:
+        self.starts[id(node)] = (self.line, self.column)
+
+    def after_codegen(self, node: CSTNode) -> None:
+        if id(node) not in self.positions:
+            self.positions[id(node)] = (*self.starts[id(node)], self.line, self.column)
+
+    @contextmanager
+    def record_syntactic_position(
+        self, node: CSTNode, *, start_node: CSTNode | None = None, end_node: CSTNode | None = None
+    ) -> Iterator[None]:
+        start = (self.line, self.column)
+        yield
+        end = (self.line, self.column)
+        if start_node is not None:
+            start = self.positions[id(start_node)][:2]
+        if end_node is not None:
+            end = self.positions[id(end_node)][2:]
+        self.positions[id(node)] = (*start, *end)
 
 
 class Snippet:
@@ -39,19 +92,19 @@ class Snippet:
         self.span = source.span(node)
         self.text = source.slice(self.span)
         self.newline = "\r\n" if "\r\n" in self.text else "\n"
-        self.tree: cst.CSTNode
+        self.tree: CSTNode
         shift = 0
         if isinstance(node, ast.stmt):
             self.tree = cst.parse_statement(self.text)
         else:
             self.tree = cst.parse_expression(f"({self.text}\n)")
             shift = 1
-        from h2dlint.syntax.rendering import positions
-
-        self._positions = positions(self.tree, self.newline)
+        state = _PositionState(default_indent="    ", default_newline=self.newline)
+        self.tree._codegen(state)
+        self._positions = state.positions
         self._shift = shift
 
-    def position(self, node: cst.CSTNode) -> Span | None:
+    def position(self, node: CSTNode) -> Span | None:
         """Where a node of this tree stands in the file."""
         found = self._positions.get(id(node))
         if found is None:
@@ -67,7 +120,7 @@ class Snippet:
     def _column(self, line: int, column: int) -> int:
         return column + 1 + (self.span.column - 1 - self._shift if line == 0 else 0)
 
-    def render(self, node: cst.CSTNode) -> str:
+    def render(self, node: CSTNode) -> str:
         """The text of a node, with the newlines of the file."""
         return cst.Module([], default_newline=self.newline).code_for_node(node)
 

@@ -91,16 +91,6 @@ def test_a_check_imports_no_format_but_its_own(tmp_path: Path) -> None:
     assert modules & ({"junitparser"} | others | asked_for) <= {"h2dlint.report.concise"}
 
 
-def test_libcst_is_imported_only_where_there_is_a_finding(tmp_path: Path) -> None:
-    found = {}
-    for device in ("cuda", "cpu"):
-        (tmp_path / "step.py").write_text(SLOW.replace("x.device", repr(device)), encoding="utf-8")
-        found[device] = loaded_by(LOADED, "check", "--isolated", "step.py", cwd=tmp_path)
-        assert "h2dlint.rules.htd101" in found[device]
-    assert "libcst" in found["cuda"]
-    assert [name for name in found["cpu"] if name.partition(".")[0] == "libcst"] == []
-
-
 def loaded_by(code: str, *arguments: str, cwd: Path) -> set[str]:
     """The modules that a program of its own has loaded at its end."""
     done = subprocess.run(
