@@ -63,7 +63,7 @@ def test_what_cpython_refuses_is_refused(data: bytes) -> None:
 
 def test_lines_end_where_cpython_ends_them() -> None:
     source = SourceText("a = 1\rb = 2\r\nc = '\x0b\x0c\x1c\x85\u2028'\nd = 4")
-    assert source.line_starts == [0, 6, 13, 25]
+    assert list(source.line_starts) == [0, 6, 13, 25]
     assert [source.line_text(line) for line in range(0, 6)] == [
         "",
         "a = 1",
